@@ -1,0 +1,113 @@
+//! What the service layer needs of cryptography, as traits.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::domain::{
+    clock::Timestamp,
+    error::{AuthError, Fault, Outage},
+    password::{Password, PasswordHash},
+    token::{CompactToken, TokenType},
+};
+
+/// Which set a key belongs to. The sets never share a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyPurpose {
+    /// Signs access tokens; published in the JWKS.
+    Access,
+    /// Signs refresh tokens; never published, so that no resource server can
+    /// ever take a refresh token for an access token.
+    Refresh,
+}
+
+/// The JWK Set document (RFC 7517 section 5), ready to be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwksDocument {
+    /// The JSON text.
+    pub json: Bytes,
+    /// A strong entity tag (RFC 9110 section 8.8.3), in its quotes.
+    pub etag: String,
+}
+
+/// Signs tokens and checks signatures.
+#[async_trait]
+pub trait TokenKeys: Send + Sync + 'static {
+    /// Signs claims with the key that the schedule names for `at`; the token
+    /// type decides the key set. The same arguments give the same bytes. The
+    /// token was verified with the public key before it is returned.
+    async fn sign(
+        &self,
+        token_type: TokenType,
+        claims_json: String,
+        at: Timestamp,
+    ) -> Result<String, CryptoError>;
+
+    /// Checks the signature with the key that the token names, if that key is
+    /// trusted at `now`. `None`: no such key, or a bad signature. Memory only.
+    fn check(&self, token: &CompactToken<'_>, now: Timestamp) -> Option<KeyPurpose>;
+
+    /// The public access keys that are trusted at `now`.
+    fn jwks(&self, now: Timestamp) -> Arc<JwksDocument>;
+
+    /// Is there a key of each purpose that signs at `now`?
+    fn can_sign(&self, now: Timestamp) -> bool;
+}
+
+/// What checking a password against a stored hash showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordCheck {
+    /// Is it the password?
+    pub matches: bool,
+    /// Was the hash made with other parameters than the configured ones, so
+    /// that it should be made again?
+    pub outdated: bool,
+}
+
+/// Hashes and checks passwords on threads of their own.
+#[async_trait]
+pub trait Passwords: Send + Sync + 'static {
+    /// Hashes a new password with a fresh salt.
+    async fn hash(&self, password: Password) -> Result<PasswordHash, CryptoError>;
+
+    /// Checks a password. Without a stored hash it does the same work on a
+    /// dummy one, with the configured parameters, and never matches.
+    async fn check(
+        &self,
+        password: Password,
+        stored: Option<PasswordHash>,
+    ) -> Result<PasswordCheck, CryptoError>;
+}
+
+/// A cryptographic operation that gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CryptoError {
+    /// The queue of the worker threads is full; nothing was done.
+    #[error("the queue for {work} is full")]
+    Busy {
+        /// Which queue.
+        work: &'static str,
+        /// When there should be room again.
+        retry_after: Duration,
+    },
+    /// The schedule has no key for that time.
+    #[error("no key signs at {0}")]
+    NoSigningKey(Timestamp),
+    /// A defect, or a key that does not do what it should.
+    #[error("cryptography failed")]
+    Failed(#[source] Fault),
+}
+
+impl From<CryptoError> for AuthError {
+    fn from(error: CryptoError) -> Self {
+        match error {
+            CryptoError::Busy { work, retry_after } => Self::Overloaded { work, retry_after },
+            CryptoError::NoSigningKey(_) => Self::Unavailable {
+                outage: Outage::SigningKey,
+                fault: Fault::from(error.to_string()),
+            },
+            CryptoError::Failed(fault) => Self::Internal(fault),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What tokens say: written in one fixed order, read strictly.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    account::Role,
+    clock::Timestamp,
+    id::{ClientId, SessionId, TokenId, UserId},
+    json::{InvalidJson, StrictObject},
+    policy::{Audience, Scopes},
+};
+
+/// `NumericDate` values are JSON integers from 1 to 2^53 (RFC 7519 section 2;
+/// beyond 2^53 JSON numbers are not exact everywhere).
+const NUMERIC_DATE_MAX: i64 = 1 << 53;
+
+/// The claims of an access token (RFC 9068 section 2.2). Times have whole
+/// seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessClaims {
+    /// `iss`
+    pub issuer: String,
+    /// `aud`; never empty. One is written as a string, several as an array.
+    pub audience: Vec<Audience>,
+    /// `sub`
+    pub subject: UserId,
+    /// `client_id`
+    pub client_id: ClientId,
+    /// `iat`
+    pub issued_at: Timestamp,
+    /// `exp`
+    pub expires_at: Timestamp,
+    /// `jti`
+    pub token_id: TokenId,
+    /// `sid`
+    pub session_id: SessionId,
+    /// `auth_time`
+    pub auth_time: Timestamp,
+    /// `amr` (RFC 8176)
+    pub amr: Vec<String>,
+    /// `scope`; absent when empty.
+    pub scopes: Scopes,
+    /// `roles`; absent when empty.
+    pub roles: Vec<Role>,
+    /// `name`
+    pub name: Option<String>,
+    /// `email`
+    pub email: Option<String>,
+    /// `ver`: the session's user version.
+    pub user_version: i64,
+    /// `cver`: the session's client version.
+    pub client_version: i64,
+}
+
+impl AccessClaims {
+    /// The JSON text, the same bytes for the same claims.
+    pub fn to_json(&self) -> String {
+        let mut claims = Map::new();
+        let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+        put("iss", json!(self.issuer));
+        put("aud", audience_value(&self.audience));
+        put("sub", json!(self.subject.to_string()));
+        put("client_id", json!(self.client_id.as_str()));
+        put("iat", json!(self.issued_at.seconds()));
+        put("exp", json!(self.expires_at.seconds()));
+        put("jti", json!(self.token_id.to_string()));
+        put("sid", json!(self.session_id.to_string()));
+        put("auth_time", json!(self.auth_time.seconds()));
+        put("amr", json!(self.amr));
+        if !self.scopes.is_empty() {
+            put("scope", json!(self.scopes.to_string()));
+        }
+        if !self.roles.is_empty() {
+            put("roles", self.roles.iter().map(Role::as_str).collect());
+        }
+        if let Some(name) = &self.name {
+            put("name", json!(name));
+        }
+        if let Some(email) = &self.email {
+            put("email", json!(email));
+        }
+        put("ver", json!(self.user_version));
+        put("cver", json!(self.client_version));
+        Value::Object(claims).to_string()
+    }
+
+    /// Reads claims whose signature has been checked. Claims that we never
+    /// write are ignored, but for those that change what the token means:
+    /// `cnf` (it is bound to a key that we cannot check), `token_use` (it is
+    /// of another kind) and `nbf` (see [`Self::from_object`]).
+    pub fn parse(payload: &[u8]) -> Result<Self, InvalidJson> {
+        let object = StrictObject::parse(payload)?;
+        if object.contains("cnf") || object.contains("token_use") {
+            return Err(InvalidJson);
+        }
+        Self::from_object(&object)
+    }
+
+    /// An `nbf` later than `iat` would be a token that is issued before it
+    /// may be used; we never issue one.
+    fn from_object(object: &StrictObject) -> Result<Self, InvalidJson> {
+        let issued_at = numeric_date(object, "iat")?;
+        let expires_at = numeric_date(object, "exp")?;
+        if expires_at <= issued_at {
+            return Err(InvalidJson);
+        }
+        if object.contains("nbf") && numeric_date(object, "nbf")? > issued_at {
+            return Err(InvalidJson);
+        }
+        Ok(Self {
+            issuer: object.string("iss")?.to_owned(),
+            audience: parse_each(&object.string_or_strings("aud")?, Audience::parse)?,
+            subject: parse_one(object.string("sub")?, UserId::parse)?,
+            client_id: parse_one(object.string("client_id")?, ClientId::parse)?,
+            issued_at,
+            expires_at,
+            token_id: parse_one(object.string("jti")?, TokenId::parse)?,
+            session_id: parse_one(object.string("sid")?, SessionId::parse)?,
+            auth_time: numeric_date(object, "auth_time")?,
+            amr: object.strings("amr")?,
+            scopes: parse_one(object.optional_string("scope")?.unwrap_or_default(), Scopes::parse)?,
+            roles: parse_each(&object.strings("roles")?, Role::parse)?,
+            name: object.optional_string("name")?.map(str::to_owned),
+            email: object.optional_string("email")?.map(str::to_owned),
+            user_version: version(object, "ver")?,
+            client_version: version(object, "cver")?,
+        })
+    }
+}
+
+/// The claims of a refresh token. `aud` is the issuer itself: no resource
+/// server can be meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshClaims {
+    /// `iss`, and `aud` too.
+    pub issuer: String,
+    /// `sub`
+    pub subject: UserId,
+    /// `client_id`
+    pub client_id: ClientId,
+    /// `iat`
+    pub issued_at: Timestamp,
+    /// `exp`: the end of the session.
+    pub expires_at: Timestamp,
+    /// `jti`
+    pub token_id: TokenId,
+    /// `sid`
+    pub session_id: SessionId,
+    /// `gen`: which token of its session this is, counted from 1.
+    pub generation: i64,
+}
+
+impl RefreshClaims {
+    /// The JSON text, the same bytes for the same claims. `type` says the
+    /// same as `token_use`, for verifiers that look there.
+    pub fn to_json(&self) -> String {
+        json!({
+            "iss": self.issuer,
+            "aud": self.issuer,
+            "sub": self.subject.to_string(),
+            "client_id": self.client_id.as_str(),
+            "iat": self.issued_at.seconds(),
+            "exp": self.expires_at.seconds(),
+            "jti": self.token_id.to_string(),
+            "sid": self.session_id.to_string(),
+            "token_use": "refresh",
+            "type": "refresh",
+            "gen": self.generation,
+        })
+        .to_string()
+    }
+
+    /// Reads claims whose signature has been checked.
+    pub fn parse(payload: &[u8]) -> Result<Self, InvalidJson> {
+        let object = StrictObject::parse(payload)?;
+        let issuer = object.string("iss")?;
+        if object.string("aud")? != issuer || object.string("token_use")? != "refresh" {
+            return Err(InvalidJson);
+        }
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            subject: parse_one(object.string("sub")?, UserId::parse)?,
+            client_id: parse_one(object.string("client_id")?, ClientId::parse)?,
+            issued_at: numeric_date(&object, "iat")?,
+            expires_at: numeric_date(&object, "exp")?,
+            token_id: parse_one(object.string("jti")?, TokenId::parse)?,
+            session_id: parse_one(object.string("sid")?, SessionId::parse)?,
+            generation: object
+                .integer("gen")
+                .and_then(|n| if n >= 1 { Ok(n) } else { Err(InvalidJson) })?,
+        })
+    }
+}
+
+fn audience_value(audience: &[Audience]) -> Value {
+    match audience {
+        [only] => json!(only.as_str()),
+        several => several.iter().map(Audience::as_str).collect(),
+    }
+}
+
+fn numeric_date(object: &StrictObject, name: &str) -> Result<Timestamp, InvalidJson> {
+    match object.integer(name)? {
+        seconds @ 1..NUMERIC_DATE_MAX => Ok(Timestamp::from_seconds(seconds)),
+        _ => Err(InvalidJson),
+    }
+}
+
+fn version(object: &StrictObject, name: &str) -> Result<i64, InvalidJson> {
+    object.integer(name).and_then(|n| if n >= 0 { Ok(n) } else { Err(InvalidJson) })
+}
+
+fn parse_one<T, E>(text: &str, parse: fn(&str) -> Result<T, E>) -> Result<T, InvalidJson> {
+    parse(text).map_err(|_| InvalidJson)
+}
+
+fn parse_each<T, E>(
+    texts: &[String],
+    parse: fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, InvalidJson> {
+    texts.iter().map(|text| parse_one(text, parse)).collect()
+}

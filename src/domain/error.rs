@@ -1,0 +1,213 @@
+//! The one error that service calls return, free of any transport.
+//!
+//! What the caller may read and what the operator needs are different fields
+//! and cannot be mixed up: variants carry reasons for the caller, and a
+//! [`Fault`] for the operator. `grpc/status.rs` holds the only mapping to gRPC.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+/// A failed call.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// The request breaks the contract; every broken rule is listed.
+    #[error("invalid argument: {}", DisplayViolations(.0))]
+    InvalidArgument(Vec<FieldViolation>),
+
+    /// The caller's own credentials were refused.
+    #[error("unauthenticated: {0}")]
+    Unauthenticated(Refusal),
+
+    /// The caller is known, or need not be, and may not do this.
+    #[error("permission denied: {0}")]
+    PermissionDenied(Denial),
+
+    /// Something with this value is there already.
+    #[error("{0} is taken")]
+    AlreadyExists(&'static str),
+
+    /// There is no such thing.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+
+    /// Too much work waits already. Nothing was done; try again later.
+    #[error("overloaded: {work}")]
+    Overloaded {
+        /// Which work has no room.
+        work: &'static str,
+        /// When trying again makes sense.
+        retry_after: Duration,
+    },
+
+    /// Something that we depend on is out of reach. The fault is ours; the
+    /// caller's token or password was not judged.
+    #[error("unavailable: {outage}")]
+    Unavailable {
+        /// What is out of reach.
+        outage: Outage,
+        /// For the operator.
+        #[source]
+        fault: Fault,
+    },
+
+    /// The call's deadline passed.
+    #[error("deadline exceeded")]
+    DeadlineExceeded,
+
+    /// A defect or a corrupt record of ours.
+    #[error("internal error")]
+    Internal(#[source] Fault),
+}
+
+impl AuthError {
+    /// One broken rule.
+    pub fn invalid(field: &'static str, rule: impl Into<String>) -> Self {
+        Self::InvalidArgument(vec![FieldViolation::new(field, rule)])
+    }
+
+    /// A defect of ours, described for the operator.
+    pub fn internal(fault: impl Into<Fault>) -> Self {
+        Self::Internal(fault.into())
+    }
+}
+
+/// A rule of the contract that a request field breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldViolation {
+    /// The field's name in the protobuf message.
+    pub field: &'static str,
+    /// The rule, as the end of a sentence: "must be ...". Never the value.
+    pub rule: String,
+}
+
+impl FieldViolation {
+    /// `field` breaks `rule`.
+    pub fn new(field: &'static str, rule: impl Into<String>) -> Self {
+        Self { field, rule: rule.into() }
+    }
+}
+
+struct DisplayViolations<'a>(&'a [FieldViolation]);
+
+impl fmt::Display for DisplayViolations<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, violation) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{} {}", violation.field, violation.rule)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a credential was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// Login: unknown identifier, wrong password or disabled user; nobody
+    /// outside learns which.
+    #[error("identifier or password is wrong")]
+    InvalidCredentials,
+    /// The call needs a token and got none.
+    #[error("a token is required")]
+    MissingToken,
+    /// Not a token of ours.
+    #[error("the token is not valid")]
+    InvalidToken,
+    /// A token of ours, of another kind.
+    #[error("the token is of the wrong kind for this call")]
+    WrongType,
+    /// The token's time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// The session has lived its whole life, or was not refreshed in time.
+    #[error("the session has expired")]
+    SessionExpired,
+    /// The session, its user or its client was revoked.
+    #[error("the session was revoked")]
+    Revoked,
+    /// The refresh token was used before, and its replay window is over.
+    /// The session is revoked now.
+    #[error("the refresh token was already used; the session is revoked")]
+    Reused,
+    /// The refresh token is ahead of the database: the database was rolled
+    /// back. The session is revoked now.
+    #[error("the refresh token is newer than this database; the session is revoked")]
+    RolledBack,
+    /// The token belongs to another client.
+    #[error("the token belongs to another client")]
+    ClientMismatch,
+    /// The key that signed the token was revoked.
+    #[error("the key that signed the token was revoked")]
+    KeyRevoked,
+}
+
+/// Why something is not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Denial {
+    /// `registration.enabled` is false.
+    #[error("registration is switched off")]
+    RegistrationDisabled,
+}
+
+/// What is out of reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Outage {
+    /// The database.
+    #[error("the database cannot be reached")]
+    Store,
+    /// Knowledge of the revocation log is older than allowed.
+    #[error("knowledge of revocations is too old")]
+    StaleRevocations,
+    /// Still starting, or on the way out.
+    #[error("the server is not ready")]
+    NotReady,
+    /// No key may sign at this time.
+    #[error("there is no signing key")]
+    SigningKey,
+}
+
+/// What went wrong, for the operator's eyes only: it reaches the log and
+/// never an answer.
+#[derive(Debug)]
+pub struct Fault {
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Fault {
+    /// A fault with the error that caused it.
+    pub fn caused_by(
+        message: impl Into<String>,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self { message: message.into(), source: Some(source.into()) }
+    }
+}
+
+impl<T: Into<String>> From<T> for Fault {
+    fn from(message: T) -> Self {
+        Self { message: message.into(), source: None }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Fault {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// An error and everything that caused it, on one line.
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    line.replace(['\n', '\r'], " ")
+}

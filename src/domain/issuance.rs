@@ -1,0 +1,138 @@
+//! What a session's tokens say. Every claim of a rotating session is derived
+//! from what is stored, so that any replica mints the identical token again.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{
+    account::Account,
+    claims::{AccessClaims, RefreshClaims},
+    clock::Timestamp,
+    id::{SessionId, TokenId},
+    policy::{Lifetimes, Policy},
+    session::Session,
+};
+
+/// Expiries are brought forward by up to one part in this many, so that
+/// clients that logged in together do not refresh together.
+const JITTER_PARTS: u64 = 20;
+
+/// The `jti` of the access token of one generation.
+pub fn access_token_id(session: SessionId, generation: i64) -> TokenId {
+    derived_id(session, "access", generation)
+}
+
+/// The `jti` of the refresh token of one generation.
+pub fn refresh_token_id(session: SessionId, generation: i64) -> TokenId {
+    derived_id(session, "refresh", generation)
+}
+
+/// A version 5 UUID in the session's namespace (RFC 9562 section 5.5).
+fn derived_id(session: SessionId, kind: &str, generation: i64) -> TokenId {
+    TokenId::new(Uuid::new_v5(&session.uuid(), format!("{kind}.{generation}").as_bytes()))
+}
+
+/// The claims of an access token of `session`, issued at `at` under the name
+/// `token_id`.
+pub fn access_claims(
+    policy: &Policy,
+    lifetimes: &Lifetimes,
+    session: &Session,
+    account: &Account,
+    at: Timestamp,
+    token_id: TokenId,
+) -> AccessClaims {
+    let issued_at = at.minus(policy.issued_at_backdate).floor_to_second();
+    let life = lifetimes.access.saturating_sub(jitter(token_id, lifetimes.access));
+    let expires_at = issued_at.plus(life).floor_to_second().min(session.expires_at);
+    AccessClaims {
+        issuer: policy.issuer.clone(),
+        audience: session.audience.clone(),
+        subject: session.user_id,
+        client_id: session.client_id.clone(),
+        issued_at,
+        expires_at,
+        token_id,
+        session_id: session.id,
+        auth_time: session.auth_time.floor_to_second(),
+        amr: session.amr.clone(),
+        scopes: session.scopes.clone(),
+        roles: account.roles.clone(),
+        name: account.display_name.clone(),
+        email: account.email.clone(),
+        user_version: session.user_version,
+        client_version: session.client_version,
+    }
+}
+
+/// The claims of the newest refresh token of `session`.
+pub fn refresh_claims(policy: &Policy, session: &Session) -> RefreshClaims {
+    RefreshClaims {
+        issuer: policy.issuer.clone(),
+        subject: session.user_id,
+        client_id: session.client_id.clone(),
+        issued_at: session.rotated_at.minus(policy.issued_at_backdate).floor_to_second(),
+        expires_at: session.expires_at,
+        token_id: refresh_token_id(session.id, session.generation),
+        session_id: session.id,
+        generation: session.generation,
+    }
+}
+
+/// When a client does best to refresh: after four fifths of the life that
+/// the access token has left at `at`.
+pub fn refresh_after(at: Timestamp, expires_at: Timestamp) -> Timestamp {
+    at.plus(expires_at.since(at) / 5 * 4)
+}
+
+/// Up to 1/20 of `life`, fixed by the token's id.
+fn jitter(token_id: TokenId, life: Duration) -> Duration {
+    let [high, low, ..] = *token_id.uuid().as_bytes();
+    let share = u64::from(u16::from_be_bytes([high, low]));
+    let most = life.as_secs() / JITTER_PARTS;
+    Duration::from_secs(most.saturating_mul(share) / u64::from(u16::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_ids_differ_by_kind_session_and_generation() {
+        let one = SessionId::new(Uuid::from_u128(1));
+        let two = SessionId::new(Uuid::from_u128(2));
+        let ids = [
+            access_token_id(one, 1),
+            access_token_id(one, 2),
+            refresh_token_id(one, 1),
+            access_token_id(two, 1),
+        ];
+        for (index, id) in ids.iter().enumerate() {
+            assert!(!ids.iter().skip(index + 1).any(|other| other == id));
+        }
+        assert_eq!(access_token_id(one, 1), access_token_id(one, 1));
+    }
+
+    #[test]
+    fn jitter_stays_within_a_twentieth() {
+        let life = Duration::from_secs(900);
+        for n in 0..1000 {
+            let id = access_token_id(SessionId::new(Uuid::from_u128(n)), 1);
+            assert!(jitter(id, life) <= Duration::from_secs(45));
+        }
+        let most = TokenId::new(Uuid::from_u128(u128::MAX));
+        assert_eq!(jitter(most, life), Duration::from_secs(45));
+        assert_eq!(jitter(TokenId::new(Uuid::nil()), life), Duration::ZERO);
+    }
+
+    #[test]
+    fn refresh_comes_before_expiry() {
+        let now = Timestamp::from_seconds(1_000);
+        assert_eq!(
+            refresh_after(now, Timestamp::from_seconds(1_100)),
+            Timestamp::from_seconds(1_080)
+        );
+        assert_eq!(refresh_after(now, Timestamp::from_seconds(900)), now);
+    }
+}

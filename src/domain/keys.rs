@@ -1,0 +1,159 @@
+//! The key schedule: file names say which key signs when.
+
+use std::time::Duration;
+
+use time::{PrimitiveDateTime, format_description::BorrowedFormatItem, macros::format_description};
+
+use super::clock::Timestamp;
+
+/// How long a retired access key stays published after the last token it
+/// signed is dead: the largest clock difference that verifiers allow.
+pub const RETIREMENT_MARGIN: Duration = Duration::from_secs(5 * 60);
+
+const INSTANT: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]-[minute]-[second]Z");
+
+/// The instant from which a key file signs, read from its name:
+/// `2026-12-01T00-00-00Z.pem`. `None` for a file of any other name.
+pub fn signs_from(file_name: &str) -> Option<Timestamp> {
+    let stem = file_name.strip_suffix(".pem")?;
+    let instant = PrimitiveDateTime::parse(stem, INSTANT).ok()?.assume_utc();
+    Some(Timestamp::from_seconds(instant.unix_timestamp()))
+}
+
+/// The name of a key file that signs from `instant`; the inverse of
+/// [`signs_from`]. `None` outside the years 0 to 9999.
+pub fn file_name(instant: Timestamp) -> Option<String> {
+    let instant = time::OffsetDateTime::from_unix_timestamp(instant.seconds()).ok()?;
+    Some(format!("{}.pem", instant.format(INSTANT).ok()?))
+}
+
+/// One key of a schedule.
+#[derive(Clone, Debug)]
+pub struct Scheduled<K> {
+    /// The file's name.
+    pub name: String,
+    /// From when it signs; `None` for a file whose name is no instant.
+    pub signs_from: Option<Timestamp>,
+    /// The key itself.
+    pub key: K,
+}
+
+/// Keys of one purpose in the order in which they sign. Undated keys stand
+/// before dated ones; of several undated ones the first in byte order signs.
+#[derive(Clone, Debug)]
+pub struct Schedule<K> {
+    keys: Vec<Scheduled<K>>,
+}
+
+impl<K> Schedule<K> {
+    /// Orders the keys of a directory: (file name, key).
+    pub fn new(files: impl IntoIterator<Item = (String, K)>) -> Self {
+        let mut keys: Vec<_> = files
+            .into_iter()
+            .map(|(name, key)| Scheduled { signs_from: signs_from(&name), name, key })
+            .collect();
+        keys.sort_by(|a, b| (a.signs_from, &a.name).cmp(&(b.signs_from, &b.name)));
+        Self { keys }
+    }
+
+    /// Every key, whatever its time.
+    pub fn iter(&self) -> impl Iterator<Item = &Scheduled<K>> {
+        self.keys.iter()
+    }
+
+    /// The key that signs at `at`: the newest whose instant has passed, or
+    /// else the first undated one.
+    pub fn signer_at(&self, at: Timestamp) -> Option<&Scheduled<K>> {
+        let dated = self.keys.iter().rev().find(|k| k.signs_from.is_some_and(|from| from <= at));
+        dated.or_else(|| self.keys.first().filter(|k| k.signs_from.is_none()))
+    }
+
+    /// Keys that are published and trusted at `now`: the signing key, those
+    /// to come, and those whose last token, living at most `token_life`, can
+    /// still be alive.
+    pub fn trusted_at(
+        &self,
+        now: Timestamp,
+        token_life: Duration,
+    ) -> impl Iterator<Item = &Scheduled<K>> {
+        self.keys.iter().filter(move |key| {
+            self.retired_at(key)
+                .is_none_or(|end| now < end.plus(token_life).plus(RETIREMENT_MARGIN))
+        })
+    }
+
+    /// When `key` signs its last token: the instant of the next dated key.
+    fn retired_at(&self, key: &Scheduled<K>) -> Option<Timestamp> {
+        self.keys
+            .iter()
+            .filter_map(|k| k.signs_from)
+            .find(|from| key.signs_from.is_none_or(|own| *from > own))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(names: &[&str]) -> Schedule<()> {
+        Schedule::new(names.iter().map(|name| ((*name).to_owned(), ())))
+    }
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse_rfc3339(text).expect(text)
+    }
+
+    fn signer(schedule: &Schedule<()>, instant: &str) -> Option<String> {
+        schedule.signer_at(at(instant)).map(|key| key.name.clone())
+    }
+
+    #[test]
+    fn names_and_instants_are_inverse() {
+        let name = "2026-12-01T00-00-00Z.pem";
+        let instant = signs_from(name).expect(name);
+        assert_eq!(instant, at("2026-12-01T00:00:00Z"));
+        assert_eq!(file_name(instant).as_deref(), Some(name));
+        for other in
+            ["jwt.pem", "2026-12-01.pem", "2026-12-01T00-00-00Z", "2026-13-01T00-00-00Z.pem"]
+        {
+            assert_eq!(signs_from(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_newest_key_whose_instant_has_passed_signs() {
+        let keys =
+            schedule(&["2026-12-01T00-00-00Z.pem", "2026-11-01T00-00-00Z.pem", "b.pem", "a.pem"]);
+        assert_eq!(signer(&keys, "2026-10-31T23:59:59Z").as_deref(), Some("a.pem"));
+        assert_eq!(
+            signer(&keys, "2026-11-01T00:00:00Z").as_deref(),
+            Some("2026-11-01T00-00-00Z.pem")
+        );
+        assert_eq!(
+            signer(&keys, "2026-11-30T23:59:59Z").as_deref(),
+            Some("2026-11-01T00-00-00Z.pem")
+        );
+        assert_eq!(
+            signer(&keys, "2026-12-01T00:00:00Z").as_deref(),
+            Some("2026-12-01T00-00-00Z.pem")
+        );
+    }
+
+    #[test]
+    fn nothing_signs_before_the_first_instant() {
+        assert_eq!(signer(&schedule(&["2026-12-01T00-00-00Z.pem"]), "2026-11-30T23:59:59Z"), None);
+        assert_eq!(signer(&schedule(&[]), "2026-11-30T23:59:59Z"), None);
+    }
+
+    /// VT-01, VT-02: a retired key is trusted until its last token is dead.
+    #[test]
+    fn vt_01_a_retired_key_leaves_after_its_last_token() {
+        let keys = schedule(&["2026-11-01T00-00-00Z.pem", "2026-12-01T00-00-00Z.pem"]);
+        let trusted =
+            |instant: &str| keys.trusted_at(at(instant), Duration::from_secs(900)).count();
+        assert_eq!(trusted("2026-11-15T00:00:00Z"), 2, "the next key is published early");
+        assert_eq!(trusted("2026-12-01T00:19:59Z"), 2);
+        assert_eq!(trusted("2026-12-01T00:20:00Z"), 1);
+    }
+}

@@ -1,0 +1,19 @@
+//! What is true, as values: no async, no I/O, no clock reads.
+//!
+//! Everything here can be tested with plain values. Conversion to protobuf,
+//! JSON over HTTP and database rows lives at the edges, never here.
+
+pub mod account;
+pub mod claims;
+pub mod clock;
+pub mod entropy;
+pub mod error;
+pub mod id;
+pub mod issuance;
+pub mod json;
+pub mod keys;
+pub mod password;
+pub mod policy;
+pub mod revocation;
+pub mod session;
+pub mod token;

@@ -1,0 +1,107 @@
+//! Passwords, their hashes, and the rules for new ones.
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// The longest password, in bytes of UTF-8. Hashing is linear in the length,
+/// so without a cap the length would be a way to make us work.
+pub const PASSWORD_MAX_LEN: usize = 1024;
+
+/// A password in clear, exactly as typed: never trimmed, never truncated,
+/// never printed.
+#[derive(Clone, Debug)]
+pub struct Password(SecretString);
+
+impl Password {
+    /// Takes any password that may be *checked*: 1 to 1024 bytes.
+    pub fn parse(text: String) -> Result<Self, InvalidPassword> {
+        match text.len() {
+            0 => Err(InvalidPassword::Empty),
+            1..=PASSWORD_MAX_LEN => Ok(Self(SecretString::from(text))),
+            _ => Err(InvalidPassword::TooLong),
+        }
+    }
+
+    /// Applies the rule for *new* passwords: at least `min_chars` characters
+    /// (NIST SP 800-63B-4 section 3.1.1.2). There are no composition rules.
+    pub fn accept_new(self, min_chars: usize) -> Result<Self, InvalidPassword> {
+        if self.0.expose_secret().chars().count() < min_chars {
+            return Err(InvalidPassword::TooShort { min_chars });
+        }
+        Ok(self)
+    }
+
+    /// The bytes to hash.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose_secret().as_bytes()
+    }
+}
+
+/// Why a password cannot be used. Says the rule, never the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPassword {
+    /// Nothing was typed.
+    #[error("must not be empty")]
+    Empty,
+    /// Over [`PASSWORD_MAX_LEN`].
+    #[error("must be at most 1024 bytes")]
+    TooLong,
+    /// Under the configured length for new passwords.
+    #[error("must have at least {min_chars} characters")]
+    TooShort {
+        /// The configured least number of characters.
+        min_chars: usize,
+    },
+}
+
+/// A password hash as the store keeps it: a PHC string. Debug output is
+/// redacted: a hash is something to guess against.
+#[derive(Clone)]
+pub struct PasswordHash(SecretString);
+
+impl PasswordHash {
+    /// Wraps a stored or freshly made hash string.
+    pub fn new(text: String) -> Self {
+        Self(SecretString::from(text))
+    }
+
+    /// The hash string.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// LG-41: lengths at their edges.
+    #[test]
+    fn lg_41_lengths_have_exact_edges() {
+        assert_eq!(Password::parse(String::new()).err(), Some(InvalidPassword::Empty));
+        assert!(Password::parse("x".into()).is_ok());
+        assert!(Password::parse("x".repeat(1024)).is_ok());
+        assert_eq!(Password::parse("x".repeat(1025)).err(), Some(InvalidPassword::TooLong));
+    }
+
+    #[test]
+    fn new_passwords_are_counted_in_characters() {
+        let of = |text: &str| Password::parse(text.into()).and_then(|p| p.accept_new(8));
+        assert!(of("ääääääää").is_ok());
+        assert_eq!(of("äääääää").err(), Some(InvalidPassword::TooShort { min_chars: 8 }));
+    }
+
+    /// P8: a password in a log line would be a defect of the type.
+    #[test]
+    fn p8_debug_output_is_redacted() {
+        let password = Password::parse("correct horse".into()).expect("valid");
+        assert!(!format!("{password:?}").contains("horse"));
+        let hash = PasswordHash::new("$argon2id$secret".into());
+        assert!(!format!("{hash:?}").contains("secret"));
+    }
+}

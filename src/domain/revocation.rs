@@ -1,0 +1,234 @@
+//! The revocation log's entries, and what they kill.
+
+use std::{collections::HashMap, fmt, hash::Hash};
+
+use uuid::Uuid;
+
+use super::{
+    claims::AccessClaims,
+    clock::Timestamp,
+    id::{ClientId, KeyId, SessionId, UserId},
+};
+
+/// What one entry kills.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Every token of one session.
+    Session(SessionId),
+    /// A user's tokens whose `ver` is below `min_version`.
+    User {
+        /// The user.
+        id: UserId,
+        /// The lowest version that lives.
+        min_version: i64,
+    },
+    /// A client's tokens whose `cver` is below `min_version`.
+    Client {
+        /// The client.
+        id: ClientId,
+        /// The lowest version that lives.
+        min_version: i64,
+    },
+    /// Every token that a key signed.
+    Key(KeyId),
+    /// Everybody's tokens whose `ver` is below `min_version`.
+    All {
+        /// The lowest version that lives.
+        min_version: i64,
+    },
+}
+
+/// Why something was revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Somebody who held one of its tokens ended the session.
+    Logout,
+    /// An operator said so.
+    Operator,
+    /// A used refresh token came again after its replay window.
+    RefreshReuse,
+    /// A refresh token was ahead of the database.
+    DatabaseRolledBack,
+    /// The user opened more sessions than allowed; this was the oldest.
+    SessionLimit,
+    /// The user was disabled.
+    UserDisabled,
+    /// A reason that a newer version wrote.
+    Other(String),
+}
+
+impl Reason {
+    /// The reason in UPPER_SNAKE_CASE, as stored and as told to callers.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Logout => "LOGOUT",
+            Self::Operator => "OPERATOR",
+            Self::RefreshReuse => "REFRESH_REUSE",
+            Self::DatabaseRolledBack => "DATABASE_ROLLED_BACK",
+            Self::SessionLimit => "SESSION_LIMIT",
+            Self::UserDisabled => "USER_DISABLED",
+            Self::Other(text) => text,
+        }
+    }
+
+    /// The inverse of [`Self::as_str`].
+    pub fn from_text(text: &str) -> Self {
+        let known = [
+            Self::Logout,
+            Self::Operator,
+            Self::RefreshReuse,
+            Self::DatabaseRolledBack,
+            Self::SessionLimit,
+            Self::UserDisabled,
+        ];
+        let found = known.into_iter().find(|reason| reason.as_str() == text);
+        found.unwrap_or_else(|| Self::Other(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Its place in the log; commit-ordered, without gaps.
+    pub seq: i64,
+    /// Random: tells this entry from another one that got the same `seq`
+    /// after the database was rolled back.
+    pub id: Uuid,
+    /// What it kills.
+    pub target: Target,
+    /// When the last token that it kills has expired by itself; `None` for
+    /// never (keys).
+    pub expires_at: Option<Timestamp>,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Reason,
+    /// Who did it: "token", "operator", "system".
+    pub actor: String,
+}
+
+/// The head of the log, one row in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogHead {
+    /// Random; renewed when the database is restored from a backup.
+    pub epoch: Uuid,
+    /// The newest entry's `seq`; 0 when there is none.
+    pub seq: i64,
+    /// The largest access-token lifetime ever configured, in seconds. Bounds
+    /// how long entries must live, and how long a token may.
+    pub max_access_lifetime_s: i64,
+}
+
+/// When and why a token was killed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Killed {
+    /// When the revocation was recorded.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Reason,
+    /// Was it the key that was revoked?
+    pub by_key: bool,
+}
+
+/// The live part of the log, arranged for looking tokens up.
+#[derive(Clone, Debug, Default)]
+pub struct RevocationIndex {
+    sessions: HashMap<SessionId, Mark>,
+    users: HashMap<UserId, Mark>,
+    clients: HashMap<ClientId, Mark>,
+    keys: HashMap<KeyId, Mark>,
+    all: Option<Mark>,
+}
+
+#[derive(Clone, Debug)]
+struct Mark {
+    min_version: i64,
+    at: Timestamp,
+    reason: Reason,
+    expires_at: Option<Timestamp>,
+}
+
+impl RevocationIndex {
+    /// Takes one entry in. Applying an entry twice, or entries in another
+    /// order, gives the same verdicts.
+    pub fn apply(&mut self, entry: &Revocation) {
+        let mark = |min_version| Mark {
+            min_version,
+            at: entry.at,
+            reason: entry.reason.clone(),
+            expires_at: entry.expires_at,
+        };
+        match &entry.target {
+            Target::Session(id) => raise(&mut self.sessions, *id, mark(i64::MAX)),
+            Target::User { id, min_version } => raise(&mut self.users, *id, mark(*min_version)),
+            Target::Client { id, min_version } => {
+                raise(&mut self.clients, id.clone(), mark(*min_version));
+            }
+            Target::Key(kid) => raise(&mut self.keys, kid.clone(), mark(i64::MAX)),
+            Target::All { min_version } => {
+                if self.all.as_ref().is_none_or(|known| known.min_version < *min_version) {
+                    self.all = Some(mark(*min_version));
+                }
+            }
+        }
+    }
+
+    /// Is the token with these claims, signed by `kid`, dead?
+    pub fn kills(&self, claims: &AccessClaims, kid: &KeyId) -> Option<Killed> {
+        let above = |version: i64| move |mark: &&Mark| version < mark.min_version;
+        let user = above(claims.user_version);
+        let by_key = self.keys.get(kid);
+        by_key
+            .or_else(|| self.sessions.get(&claims.session_id))
+            .or_else(|| self.users.get(&claims.subject).filter(user))
+            .or_else(|| self.clients.get(&claims.client_id).filter(above(claims.client_version)))
+            .or_else(|| self.all.as_ref().filter(user))
+            .map(|mark| Killed {
+                at: mark.at,
+                reason: mark.reason.clone(),
+                by_key: by_key.is_some(),
+            })
+    }
+
+    /// Is this key revoked?
+    pub fn kills_key(&self, kid: &KeyId) -> bool {
+        self.keys.contains_key(kid)
+    }
+
+    /// Forgets entries that can kill nothing any more.
+    pub fn drop_dead(&mut self, now: Timestamp) {
+        let lives = |mark: &Mark| mark.expires_at.is_none_or(|end| now < end);
+        self.sessions.retain(|_, mark| lives(mark));
+        self.users.retain(|_, mark| lives(mark));
+        self.clients.retain(|_, mark| lives(mark));
+        self.keys.retain(|_, mark| lives(mark));
+        self.all.take_if(|mark| !lives(mark));
+    }
+
+    /// How many entries are held in memory.
+    pub fn len(&self) -> usize {
+        let maps = self.sessions.len() + self.users.len() + self.clients.len() + self.keys.len();
+        maps + usize::from(self.all.is_some())
+    }
+
+    /// Is nothing revoked?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Keeps the mark that kills more; of equal ones the first.
+fn raise<K: Eq + Hash>(marks: &mut HashMap<K, Mark>, key: K, new: Mark) {
+    match marks.get(&key) {
+        Some(known) if known.min_version >= new.min_version => {}
+        _ => {
+            marks.insert(key, new);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Tokenward: a standalone token-issuing auth microservice.
+
+pub mod crypto;
+pub mod domain;
+pub mod store;

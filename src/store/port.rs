@@ -1,0 +1,304 @@
+//! What the service layer needs of the store, as a trait.
+//!
+//! Each method is one whole step, committed or not at all, with every outcome
+//! in its type. Absent is `Ok(None)`; `Err` is an outage or a defect, never
+//! "not found". A caller that goes away does not stop a step half way.
+//! Times are parameters; the store reads no clock.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::domain::{
+    account::{Account, Identifier, NewAccount},
+    clock::Timestamp,
+    error::{AuthError, Fault, Outage, Refusal},
+    id::{ClientId, SessionId, UserId},
+    password::PasswordHash,
+    policy::Rotation,
+    revocation::{LogHead, Reason, Revocation, Target},
+    session::{Presented, Session},
+};
+
+/// Where users, sessions and revocations are kept.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Makes this database serve the given issuer and clients, or finds that
+    /// it serves another issuer. Raises the largest lifetimes ever
+    /// configured, and adds clients that are new. Idempotent.
+    async fn claim(&self, instance: Instance) -> Result<Claim, StoreError>;
+
+    /// The database's clock, when it can differ from this machine's.
+    async fn database_time(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Creates a user, or names the identifier that is taken.
+    async fn create_user(
+        &self,
+        account: NewAccount,
+        now: Timestamp,
+    ) -> Result<CreateUser, StoreError>;
+
+    /// What a login must be checked against.
+    async fn credentials(&self, identifier: Identifier) -> Result<Option<Credentials>, StoreError>;
+
+    /// The user of this id.
+    async fn user(&self, id: UserId) -> Result<Option<Account>, StoreError>;
+
+    /// The user of this identifier.
+    async fn user_by_identifier(
+        &self,
+        identifier: Identifier,
+    ) -> Result<Option<Account>, StoreError>;
+
+    /// Users in the order of their ids, after `after`, at most `limit`.
+    async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Account>, StoreError>;
+
+    /// Puts `new` in place of `old`, unless the hash was changed meanwhile.
+    /// True when it was put there. The user's version stays.
+    async fn replace_password_hash(
+        &self,
+        user: UserId,
+        old: PasswordHash,
+        new: PasswordHash,
+    ) -> Result<bool, StoreError>;
+
+    /// Opens a session: locks the user, checks that nothing changed since the
+    /// credentials were read, removes the user's expired sessions, revokes the
+    /// oldest ones over the limit, and records the login.
+    async fn open_session(&self, session: NewSession) -> Result<OpenSession, StoreError>;
+
+    /// Uses a refresh token: one guarded write; when that takes nothing, one
+    /// more look decides by [`crate::domain::session::judge`], and theft is
+    /// acted upon in the same transaction.
+    async fn rotate(&self, request: Rotate) -> Result<Rotated, StoreError>;
+
+    /// The user's live sessions, newest first, created before `before` (an
+    /// id; ids sort by time), at most `limit`.
+    async fn sessions(
+        &self,
+        user: UserId,
+        before: Option<SessionId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError>;
+
+    /// Revokes, and writes the log entry in the same transaction. Revoking
+    /// what is revoked already changes nothing and gives the entry that is in
+    /// force. `None`: there is no such thing.
+    async fn revoke(&self, request: Revoke) -> Result<Option<Revocation>, StoreError>;
+
+    /// The head of the log, and the `id` of the entry `known_seq` if it is
+    /// still there: one short read.
+    async fn look(&self, known_seq: i64) -> Result<Look, StoreError>;
+
+    /// Entries after `seq` in order, at most `limit`.
+    async fn log_after(&self, seq: i64, limit: u32) -> Result<Vec<Revocation>, StoreError>;
+
+    /// Deletes up to `limit` expired sessions, and as many dead log entries
+    /// (never the newest). Gives how many rows went.
+    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Gives connections back and stops. Later calls fail.
+    async fn close(&self);
+}
+
+/// What a server expects of its database.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// The `iss` of every token.
+    pub issuer: String,
+    /// The largest access-token lifetime configured now.
+    pub max_access_lifetime: Duration,
+    /// The largest session lifetime configured now.
+    pub max_session_lifetime: Duration,
+    /// The configured clients.
+    pub clients: Vec<ClientId>,
+    /// A random epoch, used when the database is new.
+    pub epoch: Uuid,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Whose the database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Ours; the head of its log, and the largest session lifetime ever
+    /// configured.
+    Ours {
+        /// The head of the log.
+        head: LogHead,
+        /// Bounds how long a retired refresh key must be kept.
+        max_session_lifetime: Duration,
+    },
+    /// It was made for another issuer.
+    OtherIssuer {
+        /// That issuer.
+        issuer: String,
+    },
+}
+
+/// How creating a user ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreateUser {
+    /// The user is there.
+    Created,
+    /// Another user has this identifier; its kind is given.
+    Taken(&'static str),
+}
+
+/// What a login is checked against.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The user.
+    pub account: Account,
+    /// The hash of the password, if the user has one.
+    pub password_hash: Option<PasswordHash>,
+}
+
+/// A session to open.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// The session; its client version is filled in by the store.
+    pub session: Session,
+    /// The user version that the password was checked at. The session is not
+    /// opened when it has moved on.
+    pub checked_version: i64,
+    /// How many live sessions the user may have on the client, this one
+    /// included.
+    pub max_sessions: u32,
+}
+
+/// How opening a session ended.
+#[derive(Clone, Debug)]
+pub enum OpenSession {
+    /// It is open.
+    Opened {
+        /// As stored.
+        session: Session,
+        /// The user as it stands now.
+        account: Account,
+        /// Sessions that had to go, as log entries.
+        ended: Vec<Revocation>,
+    },
+    /// The user was disabled or changed, or the client disabled, meanwhile.
+    Refused,
+}
+
+/// A refresh token to use.
+#[derive(Clone, Debug)]
+pub struct Rotate {
+    /// The session that the token names.
+    pub session_id: SessionId,
+    /// The token, its presenter and the time.
+    pub presented: Presented,
+    /// Whether the generation moves.
+    pub rotation: Rotation,
+    /// The idle limit that starts again with this use.
+    pub idle: Option<Duration>,
+    /// Random; the id of a log entry, should one be written.
+    pub entry_id: Uuid,
+}
+
+/// How using a refresh token ended.
+#[derive(Clone, Debug)]
+pub enum Rotated {
+    /// The generation moved (or, without rotation, the token was taken).
+    Advanced {
+        /// As it stands now.
+        session: Session,
+        /// Its user.
+        account: Account,
+    },
+    /// An honest repetition; nothing moved.
+    Replayed {
+        /// As it stands.
+        session: Session,
+        /// Its user.
+        account: Account,
+    },
+    /// No, and no harm is suspected.
+    Refused(Refusal),
+    /// The token counts as stolen, or the database as rolled back
+    /// ([`Refusal::Reused`], [`Refusal::RolledBack`]).
+    Ended {
+        /// Which of the two.
+        refusal: Refusal,
+        /// The log entry that ended the session.
+        revocation: Revocation,
+    },
+}
+
+/// What to revoke.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevokeTarget {
+    /// One session.
+    Session(SessionId),
+    /// Every session of a user, by raising its version.
+    User(UserId),
+    /// Every session of a user, who cannot log in from now on either.
+    DisableUser(UserId),
+    /// Every session on a client, by raising its version.
+    Client(ClientId),
+    /// Every session there is, by raising the version floor.
+    All,
+}
+
+/// A revocation to record.
+#[derive(Clone, Debug)]
+pub struct Revoke {
+    /// What to revoke.
+    pub target: RevokeTarget,
+    /// Why.
+    pub reason: Reason,
+    /// Who: "token", "operator", "system".
+    pub actor: &'static str,
+    /// Random; the id of the log entry.
+    pub entry_id: Uuid,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// One look at the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The head.
+    pub head: LogHead,
+    /// The `id` of the entry asked about; `None` when it is not there.
+    pub known_id: Option<Uuid>,
+}
+
+/// Why a step gave no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached, is too busy, or refused the write
+    /// (read-only, full). Whether the step was committed may be unknown.
+    #[error("the database cannot be reached")]
+    Unavailable(#[source] Fault),
+    /// A row that this version cannot understand, or a statement that the
+    /// database does not accept.
+    #[error("the database holds or answers something unexpected")]
+    Corrupt(#[source] Fault),
+}
+
+impl From<StoreError> for AuthError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(fault) => Self::Unavailable { outage: Outage::Store, fault },
+            StoreError::Corrupt(fault) => Self::Internal(fault),
+        }
+    }
+}
+
+/// The target of a log entry, for targets that are revoked by version.
+impl RevokeTarget {
+    /// What the log says, once the version is known.
+    pub fn logged(&self, min_version: i64) -> Target {
+        match self {
+            Self::Session(id) => Target::Session(*id),
+            Self::User(id) | Self::DisableUser(id) => Target::User { id: *id, min_version },
+            Self::Client(id) => Target::Client { id: id.clone(), min_version },
+            Self::All => Target::All { min_version },
+        }
+    }
+}

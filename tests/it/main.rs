@@ -1,0 +1,10 @@
+//! Every test that needs more than values: real databases, real sockets, the
+//! real program. One binary, because each would link everything again.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
