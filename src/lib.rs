@@ -2,4 +2,6 @@
 
 pub mod crypto;
 pub mod domain;
+pub mod grpc;
+pub mod service;
 pub mod store;

@@ -8,7 +8,7 @@ use super::clock::Timestamp;
 
 /// How long a retired access key stays published after the last token it
 /// signed is dead: the largest clock difference that verifiers allow.
-pub const RETIREMENT_MARGIN: Duration = Duration::from_secs(5 * 60);
+pub const RETIREMENT_MARGIN: Duration = Duration::from_mins(5);
 
 const INSTANT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]-[minute]-[second]Z");

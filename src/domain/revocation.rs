@@ -58,7 +58,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason in UPPER_SNAKE_CASE, as stored and as told to callers.
+    /// The reason in `UPPER_SNAKE_CASE`, as stored and as told to callers.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Logout => "LOGOUT",

@@ -171,6 +171,10 @@ pub struct NewSession {
 
 /// How opening a session ended.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on its way up; a box would say nothing"
+)]
 pub enum OpenSession {
     /// It is open.
     Opened {

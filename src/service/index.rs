@@ -1,0 +1,330 @@
+//! What this process knows of the revocation log, and how fresh that is.
+//!
+//! Readers (`Verify`) take a read lock for the length of a look-up; the only
+//! writers are the follower and calls that revoke something themselves.
+
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+
+use crate::domain::{
+    clock::{Clock, Timestamp},
+    error::{AuthError, Fault, Outage},
+    id::KeyId,
+    revocation::{LogHead, Revocation, RevocationIndex},
+};
+
+/// What to do when knowledge is older than the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStale {
+    /// Answer `UNAVAILABLE`: a revoked token might pass otherwise.
+    FailClosed,
+    /// Judge all the same. A choice, never the default.
+    FailOpen,
+}
+
+/// How fresh knowledge has to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Freshness {
+    /// Older than this, calls wait for one shared catch-up.
+    pub fresh_for: Duration,
+    /// How long they wait.
+    pub catch_up: Duration,
+    /// Older than this, calls are answered as `on_stale` says.
+    pub staleness_budget: Duration,
+    /// What happens past the budget.
+    pub on_stale: OnStale,
+}
+
+/// What one call demands beyond that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The revocation that must be known; 0 for none.
+    pub min_revocation_seq: i64,
+    /// The oldest knowledge that will do.
+    pub max_staleness: Option<Duration>,
+}
+
+impl Needs {
+    /// The stricter of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let staleness = [self.max_staleness, other.max_staleness];
+        Self {
+            min_revocation_seq: self.min_revocation_seq.max(other.min_revocation_seq),
+            max_staleness: staleness.into_iter().flatten().min(),
+        }
+    }
+}
+
+/// Two clocks at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    wall: Timestamp,
+    monotonic: Duration,
+}
+
+impl Stamp {
+    /// By the wall clock.
+    pub fn wall(self) -> Timestamp {
+        self.wall
+    }
+}
+
+/// The log up to one entry, as read by a look that began at one moment.
+#[derive(Clone, Debug)]
+pub struct Knowledge {
+    index: RevocationIndex,
+    head: LogHead,
+    newest: Option<Newest>,
+    looked_at: Stamp,
+}
+
+/// The newest entry, remembered to notice a log that was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// Its random id.
+    pub id: Uuid,
+    /// After this it may have been swept.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Knowledge {
+    /// What `index` says, complete up to `head`.
+    pub fn new(
+        index: RevocationIndex,
+        head: LogHead,
+        newest: Option<Newest>,
+        looked_at: Stamp,
+    ) -> Self {
+        Self { index, head, newest, looked_at }
+    }
+
+    /// The entries, for looking tokens up.
+    pub fn index(&self) -> &RevocationIndex {
+        &self.index
+    }
+
+    /// The newest entry that is known with all before it.
+    pub fn seq(&self) -> i64 {
+        self.head.seq
+    }
+
+    /// The head as last seen.
+    pub fn head(&self) -> &LogHead {
+        &self.head
+    }
+
+    /// The newest entry.
+    pub fn newest(&self) -> Option<Newest> {
+        self.newest
+    }
+
+    /// The longest that an access token may live.
+    pub fn max_access_lifetime(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.head.max_access_lifetime_s).unwrap_or(0))
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// `None` until the log was loaded for the first time, and again while a
+    /// replaced log is being loaded.
+    known: Option<Knowledge>,
+    /// What this process wrote and has not read back yet: a load that began
+    /// before the write must not forget it.
+    own: Vec<Revocation>,
+}
+
+impl State {
+    /// Brings what this process wrote into the knowledge, and remembers only
+    /// what the log has not shown yet.
+    fn settle(&mut self) {
+        if let Some(known) = self.known.as_mut() {
+            self.own.retain(|entry| entry.seq > known.head.seq);
+            for entry in &self.own {
+                known.index.apply(entry);
+            }
+        }
+    }
+}
+
+/// The knowledge in use, shared by all calls.
+pub struct LiveIndex {
+    clock: Arc<dyn Clock>,
+    freshness: Freshness,
+    state: RwLock<State>,
+    looks: watch::Sender<u64>,
+    wanted: Notify,
+    catch_up_failed: AtomicBool,
+}
+
+impl LiveIndex {
+    /// Knows nothing yet.
+    pub fn new(clock: Arc<dyn Clock>, freshness: Freshness) -> Self {
+        Self {
+            clock,
+            freshness,
+            state: RwLock::default(),
+            looks: watch::Sender::new(0),
+            wanted: Notify::new(),
+            catch_up_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// The clocks now; taken when a look begins.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { wall: self.clock.now(), monotonic: self.clock.monotonic() }
+    }
+
+    /// Reads the knowledge, all of it at one moment.
+    pub fn read<T>(&self, read: impl FnOnce(&Knowledge) -> T) -> Result<T, AuthError> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.known.as_ref().map(read).ok_or_else(not_loaded)
+    }
+
+    /// How old this knowledge is: by the wall clock or the monotonic one,
+    /// whichever says more, so that neither a stopped process nor a clock set
+    /// back makes it look fresh.
+    pub fn age_of(&self, known: &Knowledge) -> Duration {
+        let now = self.stamp();
+        let monotonic = now.monotonic.saturating_sub(known.looked_at.monotonic);
+        now.wall.since(known.looked_at.wall).max(monotonic)
+    }
+
+    /// Takes entries in that this process has just written. They kill from
+    /// now on; the sequence number moves when the follower has seen all
+    /// entries before them too.
+    pub fn apply<'a>(&self, entries: impl IntoIterator<Item = &'a Revocation>) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.own.extend(entries.into_iter().cloned());
+        state.settle();
+    }
+
+    /// Is this key revoked?
+    pub fn kills_key(&self, kid: &KeyId) -> Result<bool, AuthError> {
+        self.read(|known| known.index.kills_key(kid))
+    }
+
+    /// Waits until knowledge is as fresh as the settings and the call demand,
+    /// or says that it is not to be had. The wait for a sequence number ends
+    /// with the call's deadline.
+    pub async fn ready_for(&self, needs: Needs) -> Result<(), AuthError> {
+        let mut looks = self.looks.subscribe();
+        while self.read(Knowledge::seq)? < needs.min_revocation_seq {
+            self.wanted.notify_one();
+            looks.changed().await.map_err(|_| not_loaded())?;
+        }
+        let limit = needs.max_staleness.unwrap_or(Duration::MAX);
+        let fresh_for = self.freshness.fresh_for.min(limit);
+        let began = self.stamp();
+        if self.age()? > fresh_for && !self.catch_up_failed.load(Ordering::Relaxed) {
+            let caught_up = self.look_begun_since(began, &mut looks);
+            if tokio::time::timeout(self.freshness.catch_up, caught_up).await.is_ok() {
+                return Ok(());
+            }
+            // Nobody waits again until the follower succeeds.
+            self.catch_up_failed.store(true, Ordering::Relaxed);
+        }
+        self.check_budget(limit)
+    }
+
+    /// Is there knowledge that calls may be answered with?
+    pub fn is_usable(&self) -> bool {
+        self.check_budget(Duration::MAX).is_ok()
+    }
+
+    async fn look_begun_since(&self, began: Stamp, looks: &mut watch::Receiver<u64>) {
+        loop {
+            self.wanted.notify_one();
+            if looks.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            if self.read(|known| known.looked_at.monotonic >= began.monotonic).unwrap_or(false) {
+                return;
+            }
+        }
+    }
+
+    fn check_budget(&self, limit: Duration) -> Result<(), AuthError> {
+        let age = self.age()?;
+        let within_budget =
+            age <= self.freshness.staleness_budget || self.freshness.on_stale == OnStale::FailOpen;
+        if within_budget && age <= limit {
+            return Ok(());
+        }
+        let fault = Fault::from(format!("the last look at the revocation log is {age:?} old"));
+        Err(AuthError::Unavailable { outage: Outage::StaleRevocations, fault })
+    }
+
+    fn age(&self) -> Result<Duration, AuthError> {
+        self.read(|known| self.age_of(known))
+    }
+
+    // What follows is for the follower.
+
+    /// Resolves when a call wants a look sooner than the interval.
+    pub(super) async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// Puts complete knowledge in place.
+    pub(super) fn replace(&self, knowledge: Knowledge) {
+        self.change(|state| state.known = Some(knowledge));
+        self.announce_look();
+    }
+
+    /// Adds entries in order, and moves the head and the stamp.
+    pub(super) fn extend(&self, entries: &[Revocation], head: &LogHead, looked_at: Stamp) {
+        self.change(|state| {
+            let Some(known) = state.known.as_mut() else { return };
+            for entry in entries {
+                known.index.apply(entry);
+            }
+            if let Some(last) = entries.last() {
+                known.newest = Some(Newest { id: last.id, expires_at: last.expires_at });
+                known.head.seq = last.seq;
+            }
+            known.head.max_access_lifetime_s = head.max_access_lifetime_s;
+            known.looked_at = looked_at;
+        });
+        self.announce_look();
+    }
+
+    /// Knowledge of a log that was replaced is worth nothing.
+    pub(super) fn forget(&self) {
+        self.change(|state| state.known = None);
+    }
+
+    /// Forgets entries that kill nothing any more.
+    pub(super) fn drop_dead(&self, now: Timestamp) {
+        self.change(|state| {
+            if let Some(known) = state.known.as_mut() {
+                known.index.drop_dead(now);
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        state.settle();
+    }
+
+    fn announce_look(&self) {
+        self.catch_up_failed.store(false, Ordering::Relaxed);
+        self.looks.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+fn not_loaded() -> AuthError {
+    let fault = Fault::from("the revocation log is not loaded");
+    AuthError::Unavailable { outage: Outage::NotReady, fault }
+}

@@ -1,0 +1,237 @@
+//! `Login`: from a password to a session and its first tokens.
+//!
+//! 1. Check what is asked for against what the client may have.
+//! 2. Read the credentials, and check the password on the worker threads.
+//!    An unknown user costs the same work, on a dummy hash.
+//! 3. Open the session in one transaction, provided that the user is still
+//!    what it was in step 2.
+//! 4. Sign, and answer.
+//!
+//! A process that dies after step 3 leaves a session without tokens, which
+//! expires; one that dies before leaves nothing.
+
+use std::time::Duration;
+
+use crate::{
+    domain::{
+        account::{IDENTIFIER_MAX_LEN, Identifier},
+        clock::Timestamp,
+        entropy::sortable_uuid,
+        error::{AuthError, FieldViolation, Refusal},
+        id::{SessionId, UserId},
+        issuance,
+        password::Password,
+        policy::{ClientPolicy, Grant},
+        session::Session,
+    },
+    store::port::{Credentials, NewSession, OpenSession},
+};
+
+use super::{Auth, Caller, tokens::TokenPair};
+
+/// The longest label of a session, in bytes.
+pub const LABEL_MAX_LEN: usize = 128;
+const USER_AGENT_MAX_LEN: usize = 256;
+
+/// What a login asks for; nothing of it is checked yet.
+#[derive(Debug)]
+pub struct LoginRequest {
+    /// Username or e-mail address.
+    pub identifier: String,
+    /// The password; `Err` names the rule it breaks.
+    pub password: Result<Password, crate::domain::password::InvalidPassword>,
+    /// Client; empty for the default one.
+    pub client_id: String,
+    /// Audiences; empty for the client's default.
+    pub audience: Vec<String>,
+    /// Scopes, space separated; empty for the client's default.
+    pub scope: String,
+    /// What the client calls the session.
+    pub label: String,
+    /// Only an access token is wanted.
+    pub no_refresh_token: bool,
+}
+
+/// A session that was opened.
+#[derive(Clone, Debug)]
+pub struct LoggedIn {
+    /// Its tokens.
+    pub tokens: TokenPair,
+    /// The session.
+    pub session_id: SessionId,
+    /// The user.
+    pub user_id: UserId,
+}
+
+impl Auth {
+    /// Logs a user in. A refused login is answered on a time grid.
+    pub async fn login(
+        &self,
+        request: LoginRequest,
+        caller: &Caller,
+    ) -> Result<LoggedIn, AuthError> {
+        let began = self.clock.monotonic();
+        let result = self.try_login(request, caller).await;
+        if let Err(AuthError::Unauthenticated(_)) = result {
+            self.wait_for_grid(began).await;
+        }
+        result
+    }
+
+    async fn try_login(
+        &self,
+        request: LoginRequest,
+        caller: &Caller,
+    ) -> Result<LoggedIn, AuthError> {
+        let now = self.now();
+        let password = check_form(&request)?;
+        let (grant, client) =
+            self.policy.grant(&request.client_id, &request.audience, &request.scope)?;
+        let credentials = self.check_credentials(&request.identifier, password).await?;
+        let mut session = self.new_session(&credentials, grant, client, now)?;
+        session.label = request.label;
+        session.ip = caller.ip.map(|ip| ip.to_canonical().to_string()).unwrap_or_default();
+        session.user_agent = cut(&caller.user_agent, USER_AGENT_MAX_LEN);
+        if request.no_refresh_token {
+            let token_id = issuance::access_token_id(session.id, session.generation);
+            let (policy, account) = (&self.policy, &credentials.account);
+            session.expires_at = issuance::access_claims(
+                policy,
+                &client.lifetimes,
+                &session,
+                account,
+                now,
+                token_id,
+            )
+            .expires_at;
+            session.idle_expires_at = None;
+        }
+        self.open(session, credentials, client, !request.no_refresh_token).await
+    }
+
+    /// Reads the credentials and checks the password; makes the hash again
+    /// when its parameters are not the configured ones.
+    async fn check_credentials(
+        &self,
+        identifier: &str,
+        password: Password,
+    ) -> Result<Credentials, AuthError> {
+        let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
+        // What cannot be an identifier is nobody's, and costs what nobody costs.
+        let found = match Identifier::parse(identifier) {
+            Ok(identifier) => self.store.credentials(identifier).await?,
+            Err(_) => None,
+        };
+        let stored = found.as_ref().and_then(|c| c.password_hash.clone());
+        let check = self.passwords.check(password.clone(), stored.clone()).await?;
+        let credentials = found.filter(|c| check.matches && c.account.disabled_at.is_none());
+        let credentials = credentials.ok_or(wrong)?;
+        if let Some(old) = stored.filter(|_| check.outdated) {
+            let new = self.passwords.hash(password).await?;
+            self.store.replace_password_hash(credentials.account.id, old, new).await?;
+        }
+        Ok(credentials)
+    }
+
+    fn new_session(
+        &self,
+        credentials: &Credentials,
+        grant: Grant,
+        client: &ClientPolicy,
+        now: Timestamp,
+    ) -> Result<Session, AuthError> {
+        let lifetimes = &client.lifetimes;
+        Ok(Session {
+            id: SessionId::new(sortable_uuid(self.entropy.as_ref(), now)?),
+            user_id: credentials.account.id,
+            user_version: credentials.account.version,
+            client_id: grant.client_id,
+            client_version: 0, // The store knows.
+            generation: 1,
+            rotated_at: now,
+            created_at: now,
+            expires_at: now.plus(lifetimes.session).floor_to_second(),
+            idle_expires_at: lifetimes.idle.map(|idle| now.plus(idle)),
+            auth_time: now,
+            amr: vec!["pwd".to_owned()],
+            scopes: grant.scopes,
+            audience: grant.audience,
+            label: String::new(),
+            ip: String::new(),
+            user_agent: String::new(),
+            revoked_at: None,
+            revoke_reason: None,
+        })
+    }
+
+    async fn open(
+        &self,
+        session: Session,
+        credentials: Credentials,
+        client: &ClientPolicy,
+        with_refresh_token: bool,
+    ) -> Result<LoggedIn, AuthError> {
+        let checked_version = credentials.account.version;
+        let max_sessions = client.max_sessions_per_user;
+        let new = NewSession { session, checked_version, max_sessions };
+        let (session, account) = match self.store.open_session(new).await? {
+            OpenSession::Opened { session, account, ended } => {
+                self.index.apply(&ended);
+                (session, account)
+            }
+            OpenSession::Refused => {
+                return Err(AuthError::Unauthenticated(Refusal::InvalidCredentials));
+            }
+        };
+        let tokens =
+            self.mint_generation(&client.lifetimes, &session, &account, with_refresh_token).await?;
+        Ok(LoggedIn { tokens, session_id: session.id, user_id: account.id })
+    }
+
+    /// Sleeps until the next whole multiple of the grid after `began`.
+    async fn wait_for_grid(&self, began: Duration) {
+        let grid = self.policy.login_failure_grid;
+        if grid.is_zero() {
+            return;
+        }
+        let elapsed = self.clock.monotonic().saturating_sub(began);
+        let past = elapsed.as_nanos() % grid.as_nanos();
+        let left = grid.as_nanos().saturating_sub(past);
+        tokio::time::sleep(Duration::from_nanos(u64::try_from(left).unwrap_or(0))).await;
+    }
+}
+
+/// The rules that need no look at any account, all broken ones at once.
+fn check_form(request: &LoginRequest) -> Result<Password, AuthError> {
+    let mut violations = Vec::new();
+    if request.identifier.is_empty() || request.identifier.len() > IDENTIFIER_MAX_LEN {
+        let rule = format!("must be 1 to {IDENTIFIER_MAX_LEN} bytes");
+        violations.push(FieldViolation::new("identifier", rule));
+    }
+    if request.label.len() > LABEL_MAX_LEN || request.label.chars().any(char::is_control) {
+        let rule = format!("must be at most {LABEL_MAX_LEN} bytes without control characters");
+        violations.push(FieldViolation::new("label", rule));
+    }
+    match &request.password {
+        Ok(password) if violations.is_empty() => Ok(password.clone()),
+        Ok(_) => Err(AuthError::InvalidArgument(violations)),
+        Err(error) => {
+            violations.push(FieldViolation::new("password", error.to_string()));
+            Err(AuthError::InvalidArgument(violations))
+        }
+    }
+}
+
+/// At most `max` bytes of the text, whole characters, control characters
+/// replaced.
+fn cut(text: &str, max: usize) -> String {
+    let mut kept = String::new();
+    for character in text.chars() {
+        let character = if character.is_control() { ' ' } else { character };
+        if kept.len() + character.len_utf8() > max {
+            break;
+        }
+        kept.push(character);
+    }
+    kept
+}

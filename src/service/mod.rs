@@ -1,0 +1,106 @@
+//! What each call does, one file per call. Knows the domain and the ports of
+//! store and crypto; no transport, no SQL, no key material.
+//!
+//! A call reads the clock once, does its database work in whole steps, signs,
+//! and answers. `Verify` asks only the memory: [`index`] holds the live part
+//! of the revocation log, and [`follow`] keeps it fresh.
+
+pub mod follow;
+pub mod index;
+pub mod login;
+pub mod readiness;
+pub mod refresh;
+pub mod register;
+pub mod revoke;
+pub mod sessions;
+pub mod sweep;
+pub mod tokens;
+pub mod users;
+pub mod verify;
+
+use std::{net::IpAddr, sync::Arc};
+
+use uuid::Uuid;
+
+use crate::{
+    crypto::port::{JwksDocument, Passwords, TokenKeys},
+    domain::{
+        clock::{Clock, Timestamp},
+        entropy::{Entropy, EntropyError, random_uuid},
+        error::{AuthError, Fault},
+        policy::Policy,
+    },
+    store::port::Store,
+};
+
+use index::LiveIndex;
+
+/// The service: every call is a method of it, in the file of its name.
+pub struct Auth {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keys: Arc<dyn TokenKeys>,
+    pub(crate) passwords: Arc<dyn Passwords>,
+    pub(crate) index: Arc<LiveIndex>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+/// Everything that [`Auth`] works with.
+pub struct Parts {
+    /// What the configuration allows.
+    pub policy: Arc<Policy>,
+    /// Users, sessions, the log.
+    pub store: Arc<dyn Store>,
+    /// Signs and checks tokens.
+    pub keys: Arc<dyn TokenKeys>,
+    /// Hashes and checks passwords.
+    pub passwords: Arc<dyn Passwords>,
+    /// The live part of the revocation log.
+    pub index: Arc<LiveIndex>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Who is at the other end of a call, as far as the transport knows.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The peer's address.
+    pub ip: Option<IpAddr>,
+    /// The `user-agent` it sent; cut to 256 bytes when it is stored.
+    pub user_agent: String,
+}
+
+impl Auth {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { policy, store, keys, passwords, index, clock, entropy } = parts;
+        Self { policy, store, keys, passwords, index, clock, entropy }
+    }
+
+    /// The public access keys (RFC 7517), ready to be served.
+    pub fn jwks(&self) -> Arc<JwksDocument> {
+        self.keys.jwks(self.clock.now())
+    }
+
+    /// What the configuration allows.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn random_uuid(&self) -> Result<Uuid, AuthError> {
+        Ok(random_uuid(self.entropy.as_ref())?)
+    }
+}
+
+impl From<EntropyError> for AuthError {
+    fn from(error: EntropyError) -> Self {
+        Self::Internal(Fault::caused_by("no randomness", error))
+    }
+}

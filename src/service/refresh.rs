@@ -1,0 +1,110 @@
+//! `Refresh`: the next tokens of a session, safe to repeat.
+//!
+//! 1. Check the token: form, key, signature, time. Only a token that is
+//!    truly ours goes further, so garbage can end nobody's session.
+//! 2. One guarded step in the store decides (see [`crate::domain::session`]).
+//! 3. Sign what the store says, and answer. A process that dies between 2
+//!    and 3 loses nothing: the client presents its token again, and the
+//!    replay rule gives it the same successor.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    crypto::port::KeyPurpose,
+    domain::{
+        claims::RefreshClaims,
+        clock::Timestamp,
+        error::{AuthError, Refusal},
+        id::SessionId,
+        policy::Rotation,
+        session::Presented,
+        token::{CompactToken, TokenType},
+    },
+    store::port::{Rotate, Rotated},
+};
+
+use super::{Auth, tokens::TokenPair};
+
+/// What a refresh gave.
+#[derive(Clone, Debug)]
+pub struct Refreshed {
+    /// The tokens.
+    pub tokens: TokenPair,
+    /// The session.
+    pub session_id: SessionId,
+    /// True when this is what an earlier call got already.
+    pub replayed: bool,
+}
+
+impl Auth {
+    /// Exchanges a refresh token, presented by the client of that name
+    /// (empty: the default client).
+    pub async fn refresh(
+        &self,
+        token: SecretString,
+        client_id: &str,
+    ) -> Result<Refreshed, AuthError> {
+        let now = self.now();
+        let (client_id, client) = self.policy.client(client_id)?;
+        let claims = self.check_refresh_token(token.expose_secret(), now)?;
+        let request = Rotate {
+            session_id: claims.session_id,
+            presented: Presented {
+                generation: claims.generation,
+                client_id: client_id.clone(),
+                now,
+                replay_window: self.policy.replay_window,
+            },
+            rotation: client.rotation,
+            idle: client.lifetimes.idle,
+            entry_id: self.random_uuid()?,
+        };
+        let (session, account, replayed) = match self.store.rotate(request).await? {
+            Rotated::Advanced { session, account } => (session, account, false),
+            Rotated::Replayed { session, account } => (session, account, true),
+            Rotated::Refused(refusal) => return Err(AuthError::Unauthenticated(refusal)),
+            Rotated::Ended { refusal, revocation } => {
+                self.index.apply([&revocation]);
+                let (session, user) = (claims.session_id, claims.subject);
+                tracing::warn!(%session, %user, %refusal, "refresh token misused; session revoked");
+                return Err(AuthError::Unauthenticated(refusal));
+            }
+        };
+        let tokens = match client.rotation {
+            Rotation::On => {
+                self.mint_generation(&client.lifetimes, &session, &account, true).await?
+            }
+            Rotation::Off => {
+                self.mint_beside(&client.lifetimes, &session, &account, token, now).await?
+            }
+        };
+        Ok(Refreshed { tokens, session_id: session.id, replayed })
+    }
+
+    /// Checks all that can be checked without the store.
+    fn check_refresh_token(&self, text: &str, now: Timestamp) -> Result<RefreshClaims, AuthError> {
+        let refused = AuthError::Unauthenticated;
+        if text.is_empty() {
+            return Err(AuthError::invalid("refresh_token", "must not be empty"));
+        }
+        let token = CompactToken::parse(text).map_err(|_| refused(Refusal::InvalidToken))?;
+        match (self.keys.check(&token, now), token.token_type) {
+            (Some(KeyPurpose::Refresh), TokenType::Refresh) => {}
+            (Some(KeyPurpose::Access), TokenType::Access(_)) => {
+                return Err(refused(Refusal::WrongType));
+            }
+            _ => return Err(refused(Refusal::InvalidToken)),
+        }
+        let claims = RefreshClaims::parse(token.payload())
+            .ok()
+            .filter(|claims| claims.issuer == self.policy.issuer)
+            .ok_or(refused(Refusal::InvalidToken))?;
+        if self.index.kills_key(&token.kid)? {
+            return Err(refused(Refusal::KeyRevoked));
+        }
+        if now >= claims.expires_at.plus(self.policy.leeway) {
+            return Err(refused(Refusal::Expired));
+        }
+        Ok(claims)
+    }
+}

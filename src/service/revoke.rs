@@ -1,0 +1,88 @@
+//! `Revoke`: durable first, then in force here, then answered.
+//!
+//! 1. Find out which session the token belongs to. A token that is not ours
+//!    is answered like one that was revoked long ago: no oracle.
+//! 2. The store writes the change and its log entry in one transaction.
+//! 3. The entry is applied to this process's index; other replicas follow
+//!    the log.
+//!
+//! A process that dies between 2 and 3 has not answered, and reads the entry
+//! when it starts again.
+
+use crate::{
+    crypto::port::KeyPurpose,
+    domain::{
+        claims::{AccessClaims, RefreshClaims},
+        clock::Timestamp,
+        error::AuthError,
+        id::SessionId,
+        revocation::Reason,
+        token::{CompactToken, TokenType},
+    },
+    store::port::{Revoke, RevokeTarget},
+};
+
+use super::{Auth, index::Knowledge};
+
+impl Auth {
+    /// Ends the session of a token, whatever the token's kind or age, as
+    /// long as its signature is ours. Gives the sequence number from which
+    /// on any replica knows.
+    pub async fn revoke_token(&self, token: &str) -> Result<i64, AuthError> {
+        if token.is_empty() {
+            return Err(AuthError::invalid("token", "must not be empty"));
+        }
+        let now = self.now();
+        let Some(session) = self.session_of(token, now)? else {
+            return self.index.read(Knowledge::seq);
+        };
+        let seq = self.revoke(RevokeTarget::Session(session), Reason::Logout, "token").await?;
+        match seq {
+            Some(seq) => Ok(seq),
+            None => self.index.read(Knowledge::seq),
+        }
+    }
+
+    /// Revokes by id. `None`: there is no such thing.
+    pub async fn revoke(
+        &self,
+        target: RevokeTarget,
+        reason: Reason,
+        actor: &'static str,
+    ) -> Result<Option<i64>, AuthError> {
+        let (entry_id, now) = (self.random_uuid()?, self.now());
+        let request = Revoke { target, reason, actor, entry_id, now };
+        let Some(entry) = self.store.revoke(request).await? else {
+            return Ok(None);
+        };
+        self.index.apply([&entry]);
+        Ok(Some(entry.seq))
+    }
+
+    /// The session that a token of ours names.
+    fn session_of(&self, text: &str, now: Timestamp) -> Result<Option<SessionId>, AuthError> {
+        let Ok(token) = CompactToken::parse(text) else {
+            return Ok(None);
+        };
+        // Whoever stole a key must not end sessions with it.
+        if self.index.kills_key(&token.kid)? {
+            return Ok(None);
+        }
+        let (issuer, session) = match (self.keys.check(&token, now), token.token_type) {
+            (Some(KeyPurpose::Access), TokenType::Access(_)) => {
+                match AccessClaims::parse(token.payload()) {
+                    Ok(claims) => (claims.issuer, claims.session_id),
+                    Err(_) => return Ok(None),
+                }
+            }
+            (Some(KeyPurpose::Refresh), TokenType::Refresh) => {
+                match RefreshClaims::parse(token.payload()) {
+                    Ok(claims) => (claims.issuer, claims.session_id),
+                    Err(_) => return Ok(None),
+                }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(session).filter(|_| issuer == self.policy.issuer))
+    }
+}

@@ -1,0 +1,129 @@
+//! Users, as operators manage them.
+
+use crate::{
+    domain::{
+        account::{Account, Identifier, NewAccount, Role},
+        entropy::random_uuid,
+        error::{AuthError, FieldViolation},
+        id::UserId,
+        password::{InvalidPassword, Password},
+        revocation::Reason,
+    },
+    store::port::{CreateUser, RevokeTarget},
+};
+
+use super::Auth;
+
+/// The longest display name, in bytes.
+pub const DISPLAY_NAME_MAX_LEN: usize = 128;
+
+/// A user to create; nothing of it is checked yet. Empty means absent.
+#[derive(Debug)]
+pub struct CreateUserRequest {
+    /// The login name.
+    pub username: String,
+    /// The e-mail address.
+    pub email: String,
+    /// The password; `Err` names the rule it breaks.
+    pub password: Result<Password, InvalidPassword>,
+    /// The `name` claim.
+    pub display_name: String,
+    /// The `roles` claim.
+    pub roles: Vec<String>,
+}
+
+impl Auth {
+    /// Creates a user. At least one identifier is needed.
+    pub async fn create_user(&self, request: CreateUserRequest) -> Result<UserId, AuthError> {
+        let now = self.now();
+        let checked = self.check_new_user(request)?;
+        let id = UserId::new(random_uuid(self.entropy.as_ref())?);
+        let account = NewAccount {
+            id,
+            identifiers: checked.identifiers,
+            display_name: checked.display_name,
+            roles: checked.roles,
+            password_hash: self.passwords.hash(checked.password).await?,
+        };
+        match self.store.create_user(account, now).await? {
+            CreateUser::Created => Ok(id),
+            CreateUser::Taken(field) => Err(AuthError::AlreadyExists(field)),
+        }
+    }
+
+    /// Users in the order of their ids, after `after`.
+    pub async fn users(
+        &self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<Account>, AuthError> {
+        Ok(self.store.users(after, limit).await?)
+    }
+
+    /// The user of an id, a username or an e-mail address.
+    pub async fn find_user(&self, name: &str) -> Result<Account, AuthError> {
+        let found = if let Ok(id) = UserId::parse(name) {
+            self.store.user(id).await?
+        } else if let Ok(identifier) = Identifier::parse(name) {
+            self.store.user_by_identifier(identifier).await?
+        } else {
+            None
+        };
+        found.ok_or(AuthError::NotFound("user"))
+    }
+
+    /// Ends every session of a user, who cannot log in any more. Gives the
+    /// revocation's sequence number.
+    pub async fn disable_user(&self, id: UserId) -> Result<i64, AuthError> {
+        let seq =
+            self.revoke(RevokeTarget::DisableUser(id), Reason::UserDisabled, "operator").await?;
+        seq.ok_or(AuthError::NotFound("user"))
+    }
+
+    fn check_new_user(&self, request: CreateUserRequest) -> Result<CheckedUser, AuthError> {
+        let mut violations = Vec::new();
+        let mut identifiers = Vec::new();
+        let given = [
+            ("username", &request.username, Identifier::username as fn(&str) -> _),
+            ("email", &request.email, Identifier::email),
+        ];
+        for (field, text, parse) in given.into_iter().filter(|(_, text, _)| !text.is_empty()) {
+            match parse(text) {
+                Ok(identifier) => identifiers.push(identifier),
+                Err(error) => violations.push(FieldViolation::new(field, error.to_string())),
+            }
+        }
+        if request.username.is_empty() && request.email.is_empty() {
+            violations.push(FieldViolation::new("username", "must be given, or else an email"));
+        }
+        if request.display_name.len() > DISPLAY_NAME_MAX_LEN
+            || request.display_name.chars().any(char::is_control)
+        {
+            let rule =
+                format!("must be at most {DISPLAY_NAME_MAX_LEN} bytes without control characters");
+            violations.push(FieldViolation::new("display_name", rule));
+        }
+        let roles: Result<Vec<_>, _> = request.roles.iter().map(|role| Role::parse(role)).collect();
+        let roles = roles.unwrap_or_else(|error| {
+            violations.push(FieldViolation::new("roles", error.to_string()));
+            Vec::new()
+        });
+        let min_chars = self.policy.password_min_chars;
+        match request.password.and_then(|password| password.accept_new(min_chars)) {
+            Ok(password) if violations.is_empty() => {
+                let display_name = Some(request.display_name).filter(|name| !name.is_empty());
+                return Ok(CheckedUser { identifiers, password, display_name, roles });
+            }
+            Ok(_) => {}
+            Err(error) => violations.push(FieldViolation::new("password", error.to_string())),
+        }
+        Err(AuthError::InvalidArgument(violations))
+    }
+}
+
+struct CheckedUser {
+    identifiers: Vec<Identifier>,
+    password: Password,
+    display_name: Option<String>,
+    roles: Vec<Role>,
+}
