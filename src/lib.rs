@@ -1,5 +1,6 @@
 //! Tokenward: a standalone token-issuing auth microservice.
 
+pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod grpc;

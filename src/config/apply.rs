@@ -1,0 +1,91 @@
+//! From settings to what the other parts of the program are given.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use super::{AccessType, ClientSettings, DatabaseUrl, Rotation, Settings, TokenSettings};
+use crate::domain::{
+    id::ClientId,
+    policy::{self, Audience, ClientPolicy, Lifetimes, Policy, Scopes},
+    token::AccessTokenType,
+};
+
+impl Settings {
+    /// The database to use.
+    pub fn database_url(&self) -> DatabaseUrl {
+        self.database.url.clone().unwrap_or_else(|| {
+            let path = self.data_dir.join("tokenward.db");
+            DatabaseUrl::from(format!("sqlite:{}", path.display()))
+        })
+    }
+
+    /// The folder of the keys that sign access tokens.
+    pub fn access_keys_dir(&self) -> PathBuf {
+        self.keys_dir().join("access")
+    }
+
+    /// The folder of the keys that sign refresh tokens.
+    pub fn refresh_keys_dir(&self) -> PathBuf {
+        self.keys_dir().join("refresh")
+    }
+
+    fn keys_dir(&self) -> PathBuf {
+        self.keys.dir.clone().unwrap_or_else(|| self.data_dir.join("keys"))
+    }
+
+    /// What token issuing and judging need to know. Settings that were
+    /// checked always give one; the error names the value otherwise.
+    pub fn policy(&self) -> Result<Policy, String> {
+        let mut clients = BTreeMap::new();
+        if self.clients.is_empty() {
+            let settings =
+                ClientSettings { audiences: vec!["api".to_owned()], ..Default::default() };
+            clients.insert(client_id("default")?, client(&settings, &self.tokens)?);
+        }
+        for (id, settings) in &self.clients {
+            clients.insert(client_id(id)?, client(settings, &self.tokens)?);
+        }
+        Ok(Policy {
+            issuer: self.issuer.clone(),
+            access_token_type: match self.tokens.access_type {
+                AccessType::AtJwt => AccessTokenType::AtJwt,
+                AccessType::Jwt => AccessTokenType::Jwt,
+            },
+            leeway: self.tokens.leeway.0,
+            issued_at_backdate: self.tokens.issued_at_backdate.0,
+            replay_window: self.tokens.replay_window.0,
+            default_client: client_id(&self.default_client)?,
+            clients,
+            password_min_chars: usize::try_from(self.password.min_chars).unwrap_or(usize::MAX),
+            login_failure_grid: self.password.failure_grid.0,
+            registration: self.registration.enabled,
+        })
+    }
+}
+
+fn client_id(text: &str) -> Result<ClientId, String> {
+    ClientId::parse(text).map_err(|error| format!("client id \"{text}\" {error}"))
+}
+
+fn client(settings: &ClientSettings, defaults: &TokenSettings) -> Result<ClientPolicy, String> {
+    let audiences: Result<_, _> = settings.audiences.iter().map(|a| Audience::parse(a)).collect();
+    let scopes =
+        |list: &[String]| Scopes::parse(&list.join(" ")).map_err(|error| error.to_string());
+    let idle = settings.idle_lifetime.or(defaults.idle_lifetime);
+    Ok(ClientPolicy {
+        audiences: audiences.map_err(|error| format!("audiences {error}"))?,
+        scopes: scopes(&settings.scopes)?,
+        default_scopes: scopes(&settings.default_scopes)?,
+        lifetimes: Lifetimes {
+            access: settings.access_lifetime.unwrap_or(defaults.access_lifetime).0,
+            session: settings.session_lifetime.unwrap_or(defaults.session_lifetime).0,
+            idle: idle.map(|span| span.0),
+        },
+        rotation: match settings.rotation {
+            Rotation::On => policy::Rotation::On,
+            Rotation::Off => policy::Rotation::Off,
+        },
+        max_sessions_per_user: settings
+            .max_sessions_per_user
+            .unwrap_or(defaults.max_sessions_per_user),
+    })
+}

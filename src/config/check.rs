@@ -1,0 +1,330 @@
+//! The bounds of settings, and the rules between them.
+
+use std::{fmt::Display, time::Duration};
+
+use url::{Host, Url};
+
+use super::{ClientSettings, Settings, Span};
+use crate::domain::{
+    id::ClientId,
+    policy::{Audience, Scopes},
+};
+
+/// Every broken rule, one sentence each: the setting's name, its value unless
+/// it is secret, and the rule.
+pub fn violations(settings: &Settings) -> Vec<String> {
+    let mut check = Check::default();
+    check.bounds(settings);
+    check.relations(settings);
+    for (id, client) in &settings.clients {
+        check.client(id, client, settings);
+    }
+    check.violations
+}
+
+#[derive(Default)]
+struct Check {
+    violations: Vec<String>,
+    /// Names and ranges of everything that was checked, for the test that
+    /// compares them with the settings' descriptions.
+    ranges: Vec<(String, String)>,
+}
+
+const fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+const fn mins(n: u64) -> Duration {
+    Duration::from_mins(n)
+}
+
+const fn days(n: u64) -> Duration {
+    Duration::from_hours(24 * n)
+}
+
+impl Check {
+    fn bounds(&mut self, s: &Settings) {
+        self.number("database.max_connections", s.database.max_connections, 1, 200);
+        self.span("database.acquire_timeout", s.database.acquire_timeout, millis(10), mins(1));
+        self.span("database.statement_timeout", s.database.statement_timeout, millis(10), mins(1));
+        self.span("grpc.request_timeout", s.grpc.request_timeout, millis(100), mins(5));
+        self.number("grpc.max_message_bytes", s.grpc.max_message_bytes, 65_536, 16_777_216);
+        self.span("http.request_timeout", s.http.request_timeout, millis(100), mins(5));
+        self.span("tls.handshake_timeout", s.tls.handshake_timeout, millis(100), mins(1));
+        self.connection_bounds(s);
+        self.token_bounds(s);
+        self.number("password.min_chars", s.password.min_chars, 8, 128);
+        self.number("password.memory_kib", s.password.memory_kib, 7_168, 1_048_576);
+        self.number("password.iterations", s.password.iterations, 1, 20);
+        self.number("password.parallelism", s.password.parallelism, 1, 8);
+        self.span("password.failure_grid", s.password.failure_grid, secs(0), secs(5));
+        self.number("workers.threads", s.workers.threads, 0, 256);
+        self.number("workers.signing_queue", s.workers.signing_queue, 16, 100_000);
+        self.number("workers.hashing_queue", s.workers.hashing_queue, 1, 100_000);
+        self.span("revocation.poll_interval", s.revocation.poll_interval, millis(10), secs(10));
+        self.span("revocation.fresh_for", s.revocation.fresh_for, millis(100), mins(1));
+        self.span("revocation.catch_up", s.revocation.catch_up, millis(1), secs(5));
+        self.span("revocation.staleness_budget", s.revocation.staleness_budget, secs(1), mins(60));
+        self.span("sweep.interval", s.sweep.interval, secs(1), days(1));
+        self.number("sweep.batch", s.sweep.batch, 1, 100_000);
+        self.span("shutdown.grace", s.shutdown.grace, secs(0), mins(5));
+        self.span("shutdown.drain", s.shutdown.drain, secs(0), mins(10));
+    }
+
+    fn connection_bounds(&mut self, s: &Settings) {
+        let c = &s.connections;
+        self.number("connections.max", c.max, 8, 1_000_000);
+        self.number("connections.max_streams", c.max_streams, 1, 10_000);
+        self.number("connections.max_header_bytes", c.max_header_bytes, 4_096, 262_144);
+        self.span("connections.header_timeout", c.header_timeout, millis(100), mins(5));
+        self.span("connections.keepalive_interval", c.keepalive_interval, secs(1), mins(60));
+        self.span("connections.keepalive_timeout", c.keepalive_timeout, secs(1), mins(5));
+        self.span("connections.max_age", c.max_age, secs(1), days(7));
+        self.span("connections.max_age_grace", c.max_age_grace, secs(0), mins(10));
+    }
+
+    fn token_bounds(&mut self, s: &Settings) {
+        let t = &s.tokens;
+        self.span("tokens.access_lifetime", t.access_lifetime, secs(10), days(1));
+        self.span("tokens.session_lifetime", t.session_lifetime, secs(10), days(400));
+        let idle = t.idle_lifetime.unwrap_or(Span(secs(10)));
+        self.span("tokens.idle_lifetime", idle, secs(10), days(400));
+        self.span("tokens.leeway", t.leeway, secs(0), mins(1));
+        self.span("tokens.issued_at_backdate", t.issued_at_backdate, secs(0), mins(1));
+        self.span("tokens.replay_window", t.replay_window, secs(0), mins(5));
+        self.number("tokens.max_sessions_per_user", t.max_sessions_per_user, 1, 1_000);
+    }
+
+    /// Rules that concern more than one setting.
+    fn relations(&mut self, s: &Settings) {
+        if let Err(rule) = check_issuer(&s.issuer) {
+            self.refuse("issuer", &s.issuer, rule);
+        }
+        if s.tls.certificate.is_some() != s.tls.key.is_some() {
+            self.violations.push("tls.certificate and tls.key must be set together".to_owned());
+        }
+        let known = s.clients.contains_key(&s.default_client)
+            || (s.clients.is_empty() && s.default_client == "default");
+        if !known {
+            self.refuse(
+                "default_client",
+                &s.default_client,
+                "must be the id of a client under [clients]",
+            );
+        }
+        if s.tokens.access_lifetime > s.tokens.session_lifetime {
+            let rule = "must be at most tokens.session_lifetime";
+            self.refuse("tokens.access_lifetime", &s.tokens.access_lifetime, rule);
+        }
+        if s.grpc.listen == s.http.listen && s.grpc.listen.port() != 0 {
+            self.refuse("http.listen", &s.http.listen, "must differ from grpc.listen");
+        }
+        // A backdate as long as the life would issue tokens that have expired.
+        if s.tokens.issued_at_backdate.0 * 2 > s.tokens.access_lifetime.0 {
+            let rule = "must be at most half of tokens.access_lifetime";
+            self.refuse("tokens.issued_at_backdate", &s.tokens.issued_at_backdate, rule);
+        }
+    }
+
+    fn client(&mut self, id: &str, client: &ClientSettings, s: &Settings) {
+        let name = |field: &str| format!("clients.{id}.{field}");
+        if let Err(error) = ClientId::parse(id) {
+            self.refuse("clients", &id, &format!("ids must be {}", rule_of(&error.to_string())));
+        }
+        if client.audiences.is_empty() {
+            self.violations.push(format!("{} must name at least one audience", name("audiences")));
+        }
+        for audience in &client.audiences {
+            if let Err(error) = Audience::parse(audience) {
+                self.refuse(&name("audiences"), audience, &error.to_string());
+            }
+        }
+        for (field, scopes) in
+            [("scopes", &client.scopes), ("default_scopes", &client.default_scopes)]
+        {
+            match Scopes::parse(&scopes.join(" ")) {
+                Ok(parsed) if parsed.iter().count() == scopes.len() => {}
+                _ => self.refuse(
+                    &name(field),
+                    &scopes.join(" "),
+                    "must be distinct scopes of printable ASCII",
+                ),
+            }
+        }
+        for scope in client.default_scopes.iter().filter(|scope| !client.scopes.contains(scope)) {
+            self.refuse(&name("default_scopes"), scope, "must be among the client's scopes");
+        }
+        let access = client.access_lifetime.unwrap_or(s.tokens.access_lifetime);
+        let session = client.session_lifetime.unwrap_or(s.tokens.session_lifetime);
+        let idle = client.idle_lifetime.unwrap_or(Span(secs(10)));
+        self.span(&name("access_lifetime"), access, secs(10), days(1));
+        self.span(&name("session_lifetime"), session, secs(10), days(400));
+        self.span(&name("idle_lifetime"), idle, secs(10), days(400));
+        if access > session {
+            self.refuse(
+                &name("access_lifetime"),
+                &access,
+                "must be at most the session's lifetime",
+            );
+        }
+        let sessions = client.max_sessions_per_user.unwrap_or(s.tokens.max_sessions_per_user);
+        self.number(&name("max_sessions_per_user"), sessions, 1, 1_000);
+    }
+
+    fn number(&mut self, name: &str, value: u32, least: u32, most: u32) {
+        self.range(name, &value, &least, &most, (least..=most).contains(&value));
+    }
+
+    fn span(&mut self, name: &str, value: Span, least: Duration, most: Duration) {
+        let fits = (least..=most).contains(&value.0);
+        self.range(name, &value, &Span(least), &Span(most), fits);
+    }
+
+    fn range(
+        &mut self,
+        name: &str,
+        value: &dyn Display,
+        least: &dyn Display,
+        most: &dyn Display,
+        fits: bool,
+    ) {
+        let range = format!("{least} to {most}");
+        if !fits {
+            self.refuse(name, value, &format!("must be {range}"));
+        }
+        self.ranges.push((name.to_owned(), range));
+    }
+
+    fn refuse(&mut self, name: &str, value: &dyn Display, rule: &str) {
+        self.violations.push(format!("{name} is \"{value}\" but {rule}"));
+    }
+}
+
+/// RFC 8414 section 2 and RFC 9207: byte for byte the same everywhere, so
+/// nothing that clients would normalise differently.
+fn check_issuer(issuer: &str) -> Result<(), &'static str> {
+    let url = Url::parse(issuer).map_err(|_| "must be an absolute URL")?;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => return Err("must name a host"),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        "http" => return Err("must begin with https:// (http:// is for loopback addresses only)"),
+        _ => return Err("must begin with https://"),
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must have no query and no fragment");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not carry credentials");
+    }
+    if issuer.ends_with('/') {
+        return Err("must not end with a slash");
+    }
+    // The parser writes the URL in its normal form, with a slash after a bare host.
+    if url.as_str().trim_end_matches('/') != issuer {
+        return Err(
+            "must be written in its normal form (lower-case host, no default port, no dot segments)",
+        );
+    }
+    Ok(())
+}
+
+fn rule_of(sentence: &str) -> &str {
+    sentence.strip_prefix("must be ").unwrap_or(sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use confique::{Config, meta};
+
+    use super::*;
+
+    fn defaults() -> Settings {
+        Settings::builder().load().expect("defaults are complete")
+    }
+
+    #[test]
+    fn defaults_break_no_rule() {
+        assert_eq!(violations(&defaults()), Vec::<String>::new());
+    }
+
+    /// The description of a setting and the check must say the same range.
+    #[test]
+    fn described_ranges_are_the_checked_ones() {
+        let mut described = Vec::new();
+        describe("", &Settings::META, &mut described);
+        let mut check = Check::default();
+        check.bounds(&defaults());
+        let mut checked = check.ranges;
+        checked.sort();
+        described.sort();
+        assert_eq!(described, checked);
+    }
+
+    fn describe(prefix: &str, meta: &meta::Meta, out: &mut Vec<(String, String)>) {
+        for field in meta.fields {
+            let name = format!("{prefix}{}", field.name);
+            match field.kind {
+                meta::FieldKind::Nested { meta } => describe(&format!("{name}."), meta, out),
+                meta::FieldKind::Leaf { .. } => {
+                    let range =
+                        field.doc.iter().find_map(|line| line.trim().strip_prefix("Range: "));
+                    out.extend(range.map(|range| (name, range.trim_end_matches('.').to_owned())));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_is_named_with_its_bound() {
+        let mut settings = defaults();
+        settings.tokens.leeway = Span(secs(61));
+        settings.password.min_chars = 7;
+        assert_eq!(
+            violations(&settings),
+            [
+                "tokens.leeway is \"1m 1s\" but must be 0s to 1m",
+                "password.min_chars is \"7\" but must be 8 to 128"
+            ]
+        );
+    }
+
+    #[test]
+    fn issuers_are_urls_that_nobody_would_rewrite() {
+        for good in [
+            "https://auth.example",
+            "https://auth.example/tenant",
+            "https://auth.example:8443",
+            "http://127.0.0.1:8080",
+            "http://localhost:8080",
+            "http://[::1]:8080",
+        ] {
+            assert_eq!(check_issuer(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "auth.example",
+            "https://auth.example/",
+            "https://AUTH.example",
+            "https://auth.example:443",
+            "http://auth.example",
+            "ftp://auth.example",
+            "https://auth.example?x",
+            "https://auth.example#x",
+            "https://a:b@auth.example",
+            "https://auth.example/a/../b",
+            "https://auth.example/a/",
+        ] {
+            assert!(check_issuer(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The layers of configuration, and how they become one.
+
+use std::{
+    collections::BTreeSet,
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use confique::{Config, Layer, meta};
+use toml::{Table, Value};
+
+use super::{DatabaseUrl, Settings, check};
+
+type SettingsLayer = <Settings as Config>::Layer;
+
+const ENV_PREFIX: &str = "TOKENWARD_";
+/// Names the configuration file, when the command line does not.
+const ENV_FILE: &str = "TOKENWARD_CONFIG";
+/// The secret, and the variable that names a file holding it.
+const ENV_DATABASE_URL: &str = "TOKENWARD_DATABASE_URL";
+const ENV_DATABASE_URL_FILE: &str = "TOKENWARD_DATABASE_URL_FILE";
+/// A file that holds a secret is not larger than this.
+const SECRET_FILE_MAX: u64 = 4_096;
+
+/// Why there is no configuration. Each line names what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A source is not what it should be: an unknown name, a wrong type.
+    #[error("{source_name}: {message}")]
+    Malformed {
+        /// The file, variable or flag.
+        source_name: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Values out of bounds.
+    #[error("{}", .0.join("\n"))]
+    OutOfBounds(Vec<String>),
+}
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct CommandLine {
+    /// The configuration file.
+    pub file: Option<PathBuf>,
+    /// Settings as `section.name` and a value, from flags and `--set`.
+    pub values: Vec<(String, String)>,
+}
+
+/// Loads and checks the configuration.
+pub fn load(command_line: &CommandLine) -> Result<Settings, ConfigError> {
+    refuse_unknown_variables(env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
+    let file = command_line.file.clone().or_else(|| env::var_os(ENV_FILE).map(PathBuf::from));
+    let layer = flags(&command_line.values)?
+        .with_fallback(environment()?)
+        .with_fallback(file.as_deref().map_or_else(|| Ok(SettingsLayer::empty()), from_file)?)
+        .with_fallback(SettingsLayer::default_values());
+    let settings = Settings::from_layer(layer)
+        .map_err(|error| malformed("configuration", error.to_string()))?;
+    match check::violations(&settings) {
+        violations if violations.is_empty() => Ok(settings),
+        violations => Err(ConfigError::OutOfBounds(violations)),
+    }
+}
+
+/// An annotated file with every setting at its default.
+pub fn example() -> String {
+    confique::toml::template::<Settings>(confique::toml::FormatOptions::default())
+}
+
+/// A setting as a reference table shows it.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// `section.name`.
+    pub name: String,
+    /// The environment variable.
+    pub env: Option<&'static str>,
+    /// The default, as in TOML; empty when there is none.
+    pub default: String,
+    /// What it means.
+    pub doc: String,
+}
+
+/// Every setting, in order.
+pub fn describe() -> Vec<Described> {
+    let mut all = Vec::new();
+    describe_section("", &Settings::META, &mut all);
+    all
+}
+
+fn describe_section(prefix: &str, meta: &meta::Meta, all: &mut Vec<Described>) {
+    for field in meta.fields {
+        let name = format!("{prefix}{}", field.name);
+        match field.kind {
+            meta::FieldKind::Nested { meta } => describe_section(&format!("{name}."), meta, all),
+            meta::FieldKind::Leaf { env, kind } => {
+                let default = match kind {
+                    meta::LeafKind::Required { default: Some(default) } => toml_text(&default),
+                    _ => String::new(),
+                };
+                let doc: Vec<_> = field.doc.iter().map(|line| line.trim()).collect();
+                all.push(Described { name, env, default, doc: doc.join(" ") });
+            }
+        }
+    }
+}
+
+fn toml_text(value: &meta::Expr) -> String {
+    Value::try_from(value).map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn flags(values: &[(String, String)]) -> Result<SettingsLayer, ConfigError> {
+    let mut table = Table::new();
+    for (name, text) in values {
+        insert(&mut table, name, value_for(name, text));
+    }
+    table.try_into().map_err(|error: toml::de::Error| malformed("command line", error.message()))
+}
+
+fn insert(table: &mut Table, name: &str, value: Value) {
+    match name.split_once('.') {
+        None => {
+            table.insert(name.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(section) = section {
+                insert(section, rest, value);
+            }
+        }
+    }
+}
+
+/// Text, unless the setting's default shows that it is a number or a switch.
+fn value_for(name: &str, text: &str) -> Value {
+    let default =
+        describe().into_iter().find(|known| known.name == name).map(|known| known.default);
+    let is_text = default.is_none_or(|default| default.is_empty() || default.starts_with('"'));
+    if is_text {
+        return Value::String(text.to_owned());
+    }
+    let integer = text.parse().map(Value::Integer).ok();
+    integer
+        .or_else(|| text.parse().map(Value::Boolean).ok())
+        .unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+fn environment() -> Result<SettingsLayer, ConfigError> {
+    let mut layer =
+        SettingsLayer::from_env().map_err(|error| malformed("environment", error.to_string()))?;
+    if let Some(path) = env::var_os(ENV_DATABASE_URL_FILE) {
+        if layer.database.url.is_some() {
+            let message = format!("is set together with {ENV_DATABASE_URL}; keep one of the two");
+            return Err(malformed(ENV_DATABASE_URL_FILE, message));
+        }
+        layer.database.url = Some(DatabaseUrl::from(secret_file(Path::new(&path))?));
+    }
+    Ok(layer)
+}
+
+fn secret_file(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |error| ConfigError::Unreadable { path: path.to_owned(), error };
+    if fs::metadata(path).map_err(unreadable)?.len() > SECRET_FILE_MAX {
+        let message = format!("is larger than {SECRET_FILE_MAX} bytes; a secret is expected");
+        return Err(malformed(&path.display().to_string(), message));
+    }
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn from_file(path: &Path) -> Result<SettingsLayer, ConfigError> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let line =
+            error.span().map(|span| text.get(..span.start).unwrap_or("").lines().count().max(1));
+        let place = line.map(|line| format!(" line {line}")).unwrap_or_default();
+        malformed(&format!("{}{place}", path.display()), error.message())
+    })
+}
+
+/// A misspelt variable must not be silently without effect.
+fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
+    let known: BTreeSet<_> = describe().into_iter().filter_map(|setting| setting.env).collect();
+    let is_known =
+        |name: &str| known.contains(name) || name == ENV_FILE || name == ENV_DATABASE_URL_FILE;
+    let ours = |name: &String| name.starts_with(ENV_PREFIX) && !is_known(name);
+    let mut unknown: Vec<_> = names.filter(ours).collect();
+    unknown.sort();
+    match unknown.first() {
+        None => Ok(()),
+        Some(name) => Err(malformed(name, "is not the name of any setting")),
+    }
+}
+
+fn malformed(source_name: &str, message: impl Into<String>) -> ConfigError {
+    let message = message.into().replace('\n', " ");
+    ConfigError::Malformed { source_name: source_name.to_owned(), message }
+}

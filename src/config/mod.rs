@@ -1,0 +1,453 @@
+//! Every setting, with its default and its bounds.
+//!
+//! Sources, strongest first: command line, environment (`TOKENWARD_…`, and
+//! `…_FILE` for secrets), configuration file, defaults. A name that nobody
+//! knows, or a value out of bounds, stops the start with one line for each.
+//! See [`load`] for the layers, [`check`] for the bounds, [`apply`] for what
+//! the other parts of the program are given.
+#![expect(
+    clippy::doc_markdown,
+    reason = "the descriptions are also the comments of the example configuration file"
+)]
+
+pub mod apply;
+pub mod check;
+pub mod load;
+pub mod values;
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use confique::Config;
+use serde::{Deserialize, Serialize};
+
+pub use values::{AccessType, DatabaseUrl, LogFormat, OnStale, Rotation, Span};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Settings {
+    /// Who issues the tokens: the `iss` claim, and the URL under which gateways
+    /// find /.well-known/jwks.json. https, no query, no fragment, no slash at
+    /// the end; http is accepted for loopback addresses only.
+    #[config(env = "TOKENWARD_ISSUER", default = "http://127.0.0.1:8080")]
+    pub issuer: String,
+
+    /// Folder for keys and the embedded database, unless those are set apart
+    /// by keys.dir and database.url.
+    #[config(env = "TOKENWARD_DATA_DIR", default = "tokenward-data")]
+    pub data_dir: PathBuf,
+
+    /// The client of callers that name none. Must be one of [clients].
+    #[config(env = "TOKENWARD_DEFAULT_CLIENT", default = "default")]
+    pub default_client: String,
+
+    /// Where users, sessions and revocations are kept.
+    #[config(nested)]
+    pub database: DatabaseSettings,
+
+    /// The RSA keys.
+    #[config(nested)]
+    pub keys: KeySettings,
+
+    /// The gRPC listener.
+    #[config(nested)]
+    pub grpc: GrpcSettings,
+
+    /// The HTTP listener: JWKS, metadata, health.
+    #[config(nested)]
+    pub http: HttpSettings,
+
+    /// TLS on both listeners.
+    #[config(nested)]
+    pub tls: TlsSettings,
+
+    /// Limits of every connection, on both listeners.
+    #[config(nested)]
+    pub connections: ConnectionSettings,
+
+    /// Tokens and sessions of clients that set nothing else.
+    #[config(nested)]
+    pub tokens: TokenSettings,
+
+    /// Self-service registration.
+    #[config(nested)]
+    pub registration: RegistrationSettings,
+
+    /// Passwords and their hashing.
+    #[config(nested)]
+    pub password: PasswordSettings,
+
+    /// The threads that sign and hash, apart from those that serve.
+    #[config(nested)]
+    pub workers: WorkerSettings,
+
+    /// Following the revocation log.
+    #[config(nested)]
+    pub revocation: RevocationSettings,
+
+    /// Removal of rows whose time is over.
+    #[config(nested)]
+    pub sweep: SweepSettings,
+
+    /// Start and stop.
+    #[config(nested)]
+    pub shutdown: ShutdownSettings,
+
+    /// Logs.
+    #[config(nested)]
+    pub log: LogSettings,
+
+    /// The applications that log users in, by client id. None configured: one
+    /// named "default" for the audience "api".
+    #[config(default = {})]
+    pub clients: BTreeMap<String, ClientSettings>,
+}
+
+/// Where users, sessions and revocations are kept.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct DatabaseSettings {
+    /// sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME. Unset: SQLite in
+    /// tokenward.db in data_dir.
+    #[config(env = "TOKENWARD_DATABASE_URL")]
+    pub url: Option<DatabaseUrl>,
+
+    /// Connections kept open at most, for each replica. SQLite: for reading;
+    /// it always has one for writing.
+    /// Range: 1 to 200.
+    #[config(env = "TOKENWARD_DATABASE_MAX_CONNECTIONS", default = 16)]
+    pub max_connections: u32,
+
+    /// How long a call waits for a free connection before it is UNAVAILABLE.
+    /// Range: 10ms to 1m.
+    #[config(env = "TOKENWARD_DATABASE_ACQUIRE_TIMEOUT", default = "3s")]
+    pub acquire_timeout: Span,
+
+    /// How long one statement may take.
+    /// Range: 10ms to 1m.
+    #[config(env = "TOKENWARD_DATABASE_STATEMENT_TIMEOUT", default = "5s")]
+    pub statement_timeout: Span,
+}
+
+/// The RSA keys.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct KeySettings {
+    /// Folder with the folders access/ and refresh/, which hold PEM files.
+    /// Unset: keys in data_dir.
+    #[config(env = "TOKENWARD_KEYS_DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// The gRPC listener.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct GrpcSettings {
+    /// Address and port.
+    #[config(env = "TOKENWARD_GRPC_LISTEN", default = "127.0.0.1:50051")]
+    pub listen: SocketAddr,
+
+    /// Lets grpcurl and its like list and describe the services.
+    #[config(env = "TOKENWARD_GRPC_REFLECTION", default = true)]
+    pub reflection: bool,
+
+    /// The longest that a call may take, whatever deadline it came with.
+    /// Range: 100ms to 5m.
+    #[config(env = "TOKENWARD_GRPC_REQUEST_TIMEOUT", default = "10s")]
+    pub request_timeout: Span,
+
+    /// The largest request, in bytes. A full batch of the longest tokens has
+    /// about 850,000.
+    /// Range: 65536 to 16777216.
+    #[config(env = "TOKENWARD_GRPC_MAX_MESSAGE_BYTES", default = 1_048_576)]
+    pub max_message_bytes: u32,
+}
+
+/// The HTTP listener.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct HttpSettings {
+    /// Address and port.
+    #[config(env = "TOKENWARD_HTTP_LISTEN", default = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// The longest that a request may take.
+    /// Range: 100ms to 5m.
+    #[config(env = "TOKENWARD_HTTP_REQUEST_TIMEOUT", default = "10s")]
+    pub request_timeout: Span,
+}
+
+/// TLS on both listeners. Both files or neither.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct TlsSettings {
+    /// PEM file: the server's certificate, then the chain.
+    #[config(env = "TOKENWARD_TLS_CERTIFICATE")]
+    pub certificate: Option<PathBuf>,
+
+    /// PEM file: the certificate's private key.
+    #[config(env = "TOKENWARD_TLS_KEY")]
+    pub key: Option<PathBuf>,
+
+    /// How long a handshake may take.
+    /// Range: 100ms to 1m.
+    #[config(env = "TOKENWARD_TLS_HANDSHAKE_TIMEOUT", default = "5s")]
+    pub handshake_timeout: Span,
+}
+
+/// Limits of every connection.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct ConnectionSettings {
+    /// Connections at a time, for each listener.
+    /// Range: 8 to 1000000.
+    #[config(env = "TOKENWARD_CONNECTIONS_MAX", default = 10_000)]
+    pub max: u32,
+
+    /// Calls at a time on one HTTP/2 connection.
+    /// Range: 1 to 10000.
+    #[config(env = "TOKENWARD_CONNECTIONS_MAX_STREAMS", default = 250)]
+    pub max_streams: u32,
+
+    /// Bytes of headers that one request may have.
+    /// Range: 4096 to 262144.
+    #[config(env = "TOKENWARD_CONNECTIONS_MAX_HEADER_BYTES", default = 32_768)]
+    pub max_header_bytes: u32,
+
+    /// How long an HTTP/1 client may take to send its headers.
+    /// Range: 100ms to 5m.
+    #[config(env = "TOKENWARD_CONNECTIONS_HEADER_TIMEOUT", default = "10s")]
+    pub header_timeout: Span,
+
+    /// How long an HTTP/2 connection may be silent before it is pinged.
+    /// Range: 1s to 1h.
+    #[config(env = "TOKENWARD_CONNECTIONS_KEEPALIVE_INTERVAL", default = "30s")]
+    pub keepalive_interval: Span,
+
+    /// How long the answer to such a ping may take.
+    /// Range: 1s to 5m.
+    #[config(env = "TOKENWARD_CONNECTIONS_KEEPALIVE_TIMEOUT", default = "10s")]
+    pub keepalive_timeout: Span,
+
+    /// Connections are asked to end at about this age (a tenth more or less),
+    /// so that balancers can spread them anew.
+    /// Range: 1s to 7days.
+    #[config(env = "TOKENWARD_CONNECTIONS_MAX_AGE", default = "30m")]
+    pub max_age: Span,
+
+    /// How long the calls on such a connection then have to finish.
+    /// Range: 0s to 10m.
+    #[config(env = "TOKENWARD_CONNECTIONS_MAX_AGE_GRACE", default = "30s")]
+    pub max_age_grace: Span,
+}
+
+/// Tokens and sessions.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct TokenSettings {
+    /// The longest life of an access token.
+    /// Range: 10s to 1day.
+    #[config(env = "TOKENWARD_TOKENS_ACCESS_LIFETIME", default = "15m")]
+    pub access_lifetime: Span,
+
+    /// From login to the end of the session, however often it is refreshed.
+    /// Range: 10s to 400days.
+    #[config(env = "TOKENWARD_TOKENS_SESSION_LIFETIME", default = "14days")]
+    pub session_lifetime: Span,
+
+    /// The longest time between two refreshes. Unset: no such limit.
+    /// Range: 10s to 400days.
+    #[config(env = "TOKENWARD_TOKENS_IDLE_LIFETIME")]
+    pub idle_lifetime: Option<Span>,
+
+    /// The typ header of access tokens: "at+jwt" (RFC 9068), or "JWT" for
+    /// verifiers that know nothing else. A change makes tokens that are out
+    /// already invalid; their holders refresh.
+    #[config(env = "TOKENWARD_TOKENS_ACCESS_TYPE", default = "at+jwt")]
+    pub access_type: AccessType,
+
+    /// How far past its expiry a token is still accepted.
+    /// Range: 0s to 1m.
+    #[config(env = "TOKENWARD_TOKENS_LEEWAY", default = "0s")]
+    pub leeway: Span,
+
+    /// How far the iat claim is set back, for verifiers whose clocks are late.
+    /// Range: 0s to 1m.
+    #[config(env = "TOKENWARD_TOKENS_ISSUED_AT_BACKDATE", default = "5s")]
+    pub issued_at_backdate: Span,
+
+    /// How long a used refresh token still gets its successor again, so that
+    /// a lost answer logs nobody out. Later it counts as stolen.
+    /// Range: 0s to 5m.
+    #[config(env = "TOKENWARD_TOKENS_REPLAY_WINDOW", default = "30s")]
+    pub replay_window: Span,
+
+    /// Live sessions that a user may have on one client; a further login ends
+    /// the oldest. 1: a new login ends the one before.
+    /// Range: 1 to 1000.
+    #[config(env = "TOKENWARD_TOKENS_MAX_SESSIONS_PER_USER", default = 100)]
+    pub max_sessions_per_user: u32,
+}
+
+/// Self-service registration.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct RegistrationSettings {
+    /// May strangers create users with the Register call?
+    #[config(env = "TOKENWARD_REGISTRATION_ENABLED", default = false)]
+    pub enabled: bool,
+}
+
+/// Passwords and their hashing (Argon2id, RFC 9106).
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct PasswordSettings {
+    /// The fewest characters of a new password (NIST SP 800-63B-4: 15 where
+    /// the password is the only factor).
+    /// Range: 8 to 128.
+    #[config(env = "TOKENWARD_PASSWORD_MIN_CHARS", default = 15)]
+    pub min_chars: u32,
+
+    /// Memory of one hash, in KiB.
+    /// Range: 7168 to 1048576.
+    #[config(env = "TOKENWARD_PASSWORD_MEMORY_KIB", default = 19_456)]
+    pub memory_kib: u32,
+
+    /// Passes over that memory.
+    /// Range: 1 to 20.
+    #[config(env = "TOKENWARD_PASSWORD_ITERATIONS", default = 2)]
+    pub iterations: u32,
+
+    /// Lanes.
+    /// Range: 1 to 8.
+    #[config(env = "TOKENWARD_PASSWORD_PARALLELISM", default = 1)]
+    pub parallelism: u32,
+
+    /// Refused logins are answered at a whole multiple of this after they
+    /// came, so that unequal hashing times do not show. 0s: at once.
+    /// Range: 0s to 5s.
+    #[config(env = "TOKENWARD_PASSWORD_FAILURE_GRID", default = "50ms")]
+    pub failure_grid: Span,
+}
+
+/// The threads that sign and hash.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct WorkerSettings {
+    /// How many, at low priority. 0: one for each core.
+    /// Range: 0 to 256.
+    #[config(env = "TOKENWARD_WORKERS_THREADS", default = 0)]
+    pub threads: u32,
+
+    /// Signatures that may wait. More are refused with RESOURCE_EXHAUSTED.
+    /// Range: 16 to 100000.
+    #[config(env = "TOKENWARD_WORKERS_SIGNING_QUEUE", default = 4_096)]
+    pub signing_queue: u32,
+
+    /// Password hashes that may wait. More are refused with RESOURCE_EXHAUSTED.
+    /// Range: 1 to 100000.
+    #[config(env = "TOKENWARD_WORKERS_HASHING_QUEUE", default = 256)]
+    pub hashing_queue: u32,
+}
+
+/// Following the revocation log.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct RevocationSettings {
+    /// Time between two looks at the log.
+    /// Range: 10ms to 10s.
+    #[config(env = "TOKENWARD_REVOCATION_POLL_INTERVAL", default = "100ms")]
+    pub poll_interval: Span,
+
+    /// Older knowledge than this makes Verify wait for a fresh look first.
+    /// Range: 100ms to 1m.
+    #[config(env = "TOKENWARD_REVOCATION_FRESH_FOR", default = "1s")]
+    pub fresh_for: Span,
+
+    /// How long Verify waits for that look.
+    /// Range: 1ms to 5s.
+    #[config(env = "TOKENWARD_REVOCATION_CATCH_UP", default = "50ms")]
+    pub catch_up: Span,
+
+    /// How long Verify goes on while the log cannot be reached. Rides out a
+    /// database failover.
+    /// Range: 1s to 1h.
+    #[config(env = "TOKENWARD_REVOCATION_STALENESS_BUDGET", default = "1m")]
+    pub staleness_budget: Span,
+
+    /// What happens then: "fail_closed" (UNAVAILABLE) or "fail_open" (go on,
+    /// at the risk of accepting revoked tokens).
+    #[config(env = "TOKENWARD_REVOCATION_ON_STALE", default = "fail_closed")]
+    pub on_stale: OnStale,
+}
+
+/// Removal of rows whose time is over.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct SweepSettings {
+    /// Time between two rounds.
+    /// Range: 1s to 1day.
+    #[config(env = "TOKENWARD_SWEEP_INTERVAL", default = "1m")]
+    pub interval: Span,
+
+    /// Rows of a kind that one round removes at most.
+    /// Range: 1 to 100000.
+    #[config(env = "TOKENWARD_SWEEP_BATCH", default = 1_000)]
+    pub batch: u32,
+}
+
+/// Stopping.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct ShutdownSettings {
+    /// How long the server still serves after SIGTERM while it already says
+    /// that it is not ready, so that balancers notice.
+    /// Range: 0s to 5m.
+    #[config(env = "TOKENWARD_SHUTDOWN_GRACE", default = "0s")]
+    pub grace: Span,
+
+    /// How long calls in flight then have to finish.
+    /// Range: 0s to 10m.
+    #[config(env = "TOKENWARD_SHUTDOWN_DRAIN", default = "20s")]
+    pub drain: Span,
+}
+
+/// Logs, on standard error.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct LogSettings {
+    /// A level (error, warn, info, debug, trace), or a filter like
+    /// "info,tokenward=debug".
+    #[config(env = "TOKENWARD_LOG_LEVEL", default = "info")]
+    pub level: String,
+
+    /// "human", "json", or "auto": human on a terminal, else json.
+    #[config(env = "TOKENWARD_LOG_FORMAT", default = "auto")]
+    pub format: LogFormat,
+}
+
+/// One application that logs users in. What is not set is as in [tokens].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientSettings {
+    /// Audiences it may ask for; the first is the default.
+    pub audiences: Vec<String>,
+    /// Scopes it may ask for.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Scopes it gets when it asks for none.
+    #[serde(default)]
+    pub default_scopes: Vec<String>,
+    /// As tokens.access_lifetime.
+    pub access_lifetime: Option<Span>,
+    /// As tokens.session_lifetime.
+    pub session_lifetime: Option<Span>,
+    /// As tokens.idle_lifetime.
+    pub idle_lifetime: Option<Span>,
+    /// "on" (default): each refresh gives a new refresh token. "off": the same
+    /// one is good until the session ends.
+    #[serde(default)]
+    pub rotation: Rotation,
+    /// As `tokens.max_sessions_per_user`.
+    pub max_sessions_per_user: Option<u32>,
+}
