@@ -1,8 +1,13 @@
 //! Tokenward: a standalone token-issuing auth microservice.
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod grpc;
+pub mod http;
+pub mod listener;
 pub mod service;
 pub mod store;
+pub mod telemetry;

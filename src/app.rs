@@ -1,0 +1,369 @@
+//! The composition root: the only file that names concrete adapters. Opens
+//! the store, loads the keys, binds the sockets, serves, drains.
+
+use std::{io, net::SocketAddr, path::Path, sync::Arc, thread, time::Duration};
+
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{self, Settings},
+    crypto::{
+        entropy::SystemEntropy,
+        keyring::{Keyring, KeyringError, TokenLives},
+        password::{Argon2Params, Argon2Passwords},
+        port::CryptoError,
+        provider,
+        workers::{WorkerOptions, Workers},
+    },
+    domain::{
+        clock::{Clock, SystemClock},
+        entropy::{Entropy, EntropyError, random_uuid},
+        policy::Policy,
+        revocation::LogHead,
+    },
+    grpc::{self, GrpcOptions},
+    http::{self, HttpOptions},
+    listener::{self, ConnectionLimits, tls},
+    service::{
+        Auth, Parts,
+        follow::Follower,
+        index::{Freshness, LiveIndex, OnStale},
+        readiness::Readiness,
+        sweep,
+    },
+    store::{
+        connect::{self, ConnectError, StoreOptions},
+        port::{Claim, Instance, Store, StoreError},
+    },
+};
+
+/// Time and randomness. Tests bring their own.
+#[derive(Clone)]
+pub struct Environment {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Environment {
+    /// The machine's own.
+    pub fn system() -> Self {
+        Self { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy::new()) }
+    }
+}
+
+/// Why nothing was started. One line that names what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Settings that contradict each other.
+    #[error("configuration: {0}")]
+    Config(String),
+    /// The database cannot be opened.
+    #[error("database: {0}")]
+    Connect(#[from] ConnectError),
+    /// The database cannot be used.
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+    /// The database serves another issuer.
+    #[error(
+        "the database was made for the issuer {found}, not for {configured}: set issuer to that \
+         value, or use another database"
+    )]
+    OtherIssuer {
+        /// The database's issuer.
+        found: String,
+        /// The configured one.
+        configured: String,
+    },
+    /// The keys cannot be used.
+    #[error("keys: {0}")]
+    Keys(#[from] KeyringError),
+    /// The worker threads cannot work.
+    #[error("worker threads: {0}")]
+    Workers(String),
+    /// A socket cannot be bound.
+    #[error("{setting}: cannot listen on {address}: {error}")]
+    Bind {
+        /// The setting that names the address.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("tls: {0}")]
+    Tls(String),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
+/// The service with its adapters, before any socket.
+pub struct Core {
+    /// Every call.
+    pub auth: Arc<Auth>,
+    /// Users, sessions, the log.
+    pub store: Arc<dyn Store>,
+    readiness: Arc<Readiness>,
+    index: Arc<LiveIndex>,
+    environment: Environment,
+}
+
+/// Whether signing keys are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signing {
+    /// Tokens will be issued: the key folders must be in order.
+    Needed,
+    /// Users and sessions are managed, nothing is signed.
+    NotNeeded,
+}
+
+impl Core {
+    /// Opens the database (migrating it), makes sure that it is ours, loads
+    /// the keys and starts the worker threads.
+    pub async fn open(
+        settings: &Settings,
+        environment: Environment,
+        signing: Signing,
+    ) -> Result<Self, StartError> {
+        provider::install().map_err(|error| StartError::Workers(error.to_string()))?;
+        let policy = Arc::new(settings.policy().map_err(StartError::Config)?);
+        let store = connect::connect(settings.database_url().expose(), store_options(settings)).await?;
+        let (head, session_life) = claim(store.as_ref(), &policy, &environment).await?;
+        let workers = start_workers(settings)?;
+        let lives = TokenLives {
+            access: Duration::from_secs(u64::try_from(head.max_access_lifetime_s).unwrap_or(0)),
+            refresh: session_life,
+        };
+        let keys = Arc::new(match signing {
+            Signing::Needed => load_keys(settings, lives, Arc::clone(&workers)).await?,
+            Signing::NotNeeded => Keyring::empty(lives, Arc::clone(&workers)),
+        });
+        let passwords = passwords(settings, workers, &environment).await?;
+        let clock = Arc::clone(&environment.clock);
+        let index = Arc::new(LiveIndex::new(Arc::clone(&clock), freshness(settings)));
+        let readiness = Arc::new(Readiness::new(Arc::clone(&index), keys.clone(), clock));
+        let auth = Arc::new(Auth::new(Parts {
+            policy,
+            store: Arc::clone(&store),
+            keys,
+            passwords: Arc::new(passwords),
+            index: Arc::clone(&index),
+            clock: Arc::clone(&environment.clock),
+            entropy: Arc::clone(&environment.entropy),
+        }));
+        Ok(Self { auth, store, readiness, index, environment })
+    }
+}
+
+/// A server whose sockets are bound and that does not answer yet.
+pub struct Server {
+    core: Core,
+    settings: Settings,
+    grpc: TcpListener,
+    http: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+impl Server {
+    /// Binds both sockets.
+    pub async fn bind(settings: Settings, core: Core) -> Result<Self, StartError> {
+        let tls = match (&settings.tls.certificate, &settings.tls.key) {
+            (Some(certificate), Some(key)) => Some(load_tls(certificate, key)?),
+            _ => None,
+        };
+        let grpc = bind("grpc.listen", settings.grpc.listen).await?;
+        let http = bind("http.listen", settings.http.listen).await?;
+        Ok(Self { core, settings, grpc, http, tls })
+    }
+
+    /// The address of the gRPC listener, with its real port.
+    pub fn grpc_address(&self) -> io::Result<SocketAddr> {
+        self.grpc.local_addr()
+    }
+
+    /// The address of the HTTP listener, with its real port.
+    pub fn http_address(&self) -> io::Result<SocketAddr> {
+        self.http.local_addr()
+    }
+
+    /// The service behind the sockets.
+    pub fn auth(&self) -> Arc<Auth> {
+        Arc::clone(&self.core.auth)
+    }
+
+    /// Serves until `stop`, then drains: says that it is not ready, waits for
+    /// balancers to notice, closes the sockets, lets calls in flight finish.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { core, settings, grpc, http, tls } = self;
+        let (background, closing) = (CancellationToken::new(), CancellationToken::new());
+        let mut tasks = JoinSet::new();
+        spawn_background(&mut tasks, &core, &settings, &background);
+
+        let grpc_app = grpc::router(
+            Arc::clone(&core.auth),
+            Arc::clone(&core.readiness),
+            grpc_options(&settings),
+        );
+        let http_app = http::router(
+            Arc::clone(&core.auth),
+            Arc::clone(&core.readiness),
+            HttpOptions { request_timeout: settings.http.request_timeout.0 },
+        );
+        let limits = connection_limits(&settings);
+        let mut edges = JoinSet::new();
+        edges.spawn(listener::serve(grpc, tls.clone(), grpc_app, limits.clone(), closing.clone()));
+        edges.spawn(listener::serve(http, tls, http_app, limits, closing.clone()));
+
+        stop.cancelled().await;
+        tracing::info!("stopping");
+        core.readiness.drain();
+        tokio::time::sleep(settings.shutdown.grace.0).await;
+        closing.cancel();
+        edges.join_all().await;
+        background.cancel();
+        tasks.join_all().await;
+        core.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+fn spawn_background(
+    tasks: &mut JoinSet<()>,
+    core: &Core,
+    settings: &Settings,
+    stop: &CancellationToken,
+) {
+    let store = || Arc::clone(&core.store);
+    let interval = settings.revocation.poll_interval.0;
+    let follower = Follower::new(store(), Arc::clone(&core.index), interval);
+    tasks.spawn(follower.run(stop.clone()));
+    tasks.spawn(Arc::clone(&core.readiness).watch_clock(store(), stop.clone()));
+    let clock = Arc::clone(&core.environment.clock);
+    let (interval, batch) = (settings.sweep.interval.0, settings.sweep.batch);
+    tasks.spawn(sweep::run(store(), clock, interval, batch, stop.clone()));
+}
+
+async fn claim(
+    store: &dyn Store,
+    policy: &Policy,
+    environment: &Environment,
+) -> Result<(LogHead, Duration), StartError> {
+    let instance = Instance {
+        issuer: policy.issuer.clone(),
+        max_access_lifetime: policy.max_access_lifetime(),
+        max_session_lifetime: policy.max_session_lifetime(),
+        clients: policy.clients.keys().cloned().collect(),
+        epoch: random_uuid(environment.entropy.as_ref())?,
+        now: environment.clock.now(),
+    };
+    match store.claim(instance).await? {
+        Claim::Ours { head, max_session_lifetime } => Ok((head, max_session_lifetime)),
+        Claim::OtherIssuer { issuer } => {
+            Err(StartError::OtherIssuer { found: issuer, configured: policy.issuer.clone() })
+        }
+    }
+}
+
+fn start_workers(settings: &Settings) -> Result<Arc<Workers>, StartError> {
+    let cores = || thread::available_parallelism().map_or(1, usize::from);
+    let threads = match to_usize(settings.workers.threads) {
+        0 => cores(),
+        threads => threads,
+    };
+    let options = WorkerOptions {
+        threads,
+        signing_queue: to_usize(settings.workers.signing_queue),
+        hashing_queue: to_usize(settings.workers.hashing_queue),
+    };
+    let workers = Workers::start(options).map_err(|error| StartError::Workers(error.to_string()))?;
+    Ok(Arc::new(workers))
+}
+
+/// Reading and checking keys takes milliseconds of pure work each.
+async fn load_keys(
+    settings: &Settings,
+    lives: TokenLives,
+    workers: Arc<Workers>,
+) -> Result<Keyring, StartError> {
+    let (access, refresh) = (settings.access_keys_dir(), settings.refresh_keys_dir());
+    let load = move || Keyring::load(&access, &refresh, lives, workers);
+    let loaded = tokio::task::spawn_blocking(load).await;
+    Ok(loaded.map_err(|error| StartError::Workers(error.to_string()))??)
+}
+
+async fn passwords(
+    settings: &Settings,
+    workers: Arc<Workers>,
+    environment: &Environment,
+) -> Result<Argon2Passwords, StartError> {
+    let params = Argon2Params {
+        memory_kib: settings.password.memory_kib,
+        iterations: settings.password.iterations,
+        parallelism: settings.password.parallelism,
+    };
+    let failed = |error: CryptoError| StartError::Workers(error.to_string());
+    let entropy = Arc::clone(&environment.entropy);
+    Argon2Passwords::new(params, workers, entropy).await.map_err(failed)
+}
+
+fn load_tls(certificate: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, StartError> {
+    tls::load(certificate, key).map_err(|error| StartError::Tls(error.to_string()))
+}
+
+async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let failed = |error| StartError::Bind { setting, address, error };
+    TcpListener::bind(address).await.map_err(failed)
+}
+
+fn store_options(settings: &Settings) -> StoreOptions {
+    StoreOptions {
+        max_connections: settings.database.max_connections,
+        acquire_timeout: settings.database.acquire_timeout.0,
+        statement_timeout: settings.database.statement_timeout.0,
+    }
+}
+
+fn freshness(settings: &Settings) -> Freshness {
+    let revocation = &settings.revocation;
+    Freshness {
+        fresh_for: revocation.fresh_for.0,
+        catch_up: revocation.catch_up.0,
+        staleness_budget: revocation.staleness_budget.0,
+        on_stale: match revocation.on_stale {
+            config::OnStale::FailClosed => OnStale::FailClosed,
+            config::OnStale::FailOpen => OnStale::FailOpen,
+        },
+    }
+}
+
+fn grpc_options(settings: &Settings) -> GrpcOptions {
+    GrpcOptions {
+        reflection: settings.grpc.reflection,
+        request_timeout: settings.grpc.request_timeout.0,
+        max_message_bytes: to_usize(settings.grpc.max_message_bytes),
+    }
+}
+
+fn connection_limits(settings: &Settings) -> ConnectionLimits {
+    let connections = &settings.connections;
+    ConnectionLimits {
+        max_connections: to_usize(connections.max),
+        max_streams: connections.max_streams,
+        max_header_bytes: connections.max_header_bytes,
+        header_timeout: connections.header_timeout.0,
+        tls_handshake_timeout: settings.tls.handshake_timeout.0,
+        keepalive_interval: connections.keepalive_interval.0,
+        keepalive_timeout: connections.keepalive_timeout.0,
+        max_age: connections.max_age.0,
+        max_age_grace: connections.max_age_grace.0,
+        drain: settings.shutdown.drain.0,
+    }
+}
+
+fn to_usize(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,228 @@
+//! `tokenward keys`.
+
+use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+
+use super::{Failure, GlobalArgs, Outcome};
+use crate::{
+    config::Settings,
+    crypto::{
+        generate::{self, GenerateError, KeyBits},
+        keyring::{KeyInfo, Keyring, TokenLives},
+        port::{KeyPurpose, TokenKeys},
+        provider,
+        workers::{WorkerOptions, Workers},
+    },
+    domain::{
+        clock::{Clock, SystemClock, Timestamp},
+        id::KeyId,
+        keys,
+    },
+};
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  tokenward keys generate                              keys of both kinds, if there are none
+  tokenward keys generate --bits 3072
+  tokenward keys generate --purpose access --signs-from 2026-12-01T00:00:00Z
+                                                       one more access key, which signs from then on
+
+The name of a key file says from when it signs; see docs/tokens.md.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    /// Make signing keys.
+    #[command(after_help = GENERATE_EXAMPLES)]
+    Generate(GenerateArgs),
+    /// List keys: what signs now, what comes, what leaves.
+    List {
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a public access key, or all of them as a JWK Set.
+    Export {
+        /// The key's id; without one, all access keys (format jwks).
+        kid: Option<String>,
+        /// The format of a single key.
+        #[arg(long, value_enum, default_value_t = Format::Jwk)]
+        format: Format,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GenerateArgs {
+    /// What the key will sign.
+    #[arg(long, value_enum, default_value_t = Purpose::Both)]
+    purpose: Purpose,
+    /// Length in bits: 2048, 3072 or 4096.
+    #[arg(long, default_value_t = 2048)]
+    bits: u32,
+    /// From when it signs (RFC 3339, UTC). Without it, at once, and only
+    /// where there is no key yet.
+    #[arg(long, value_name = "TIME")]
+    signs_from: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Purpose {
+    /// Access tokens; published in the JWKS.
+    Access,
+    /// Refresh tokens; never published.
+    Refresh,
+    /// One key for each.
+    Both,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// JSON Web Key (RFC 7517).
+    Jwk,
+    /// SubjectPublicKeyInfo in PEM, as HAProxy and Kong want it.
+    Pem,
+}
+
+pub(super) async fn run(command: KeysCommand, global: &GlobalArgs) -> Outcome {
+    let settings = global.settings(&[])?;
+    let work = move || match command {
+        KeysCommand::Generate(args) => generate(&args, &settings),
+        KeysCommand::List { json } => list(json, &settings),
+        KeysCommand::Export { kid, format } => export(kid.as_deref(), format, &settings),
+    };
+    // Making a key takes up to seconds of pure work.
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// Makes keys where there are none yet; for `quickstart`.
+pub(super) fn generate_missing(settings: &Settings, bits: KeyBits) -> Result<(), Failure> {
+    let now = SystemClock::new().now();
+    for dir in [settings.access_keys_dir(), settings.refresh_keys_dir()] {
+        make_dir(&dir)?;
+        if is_without_keys(&dir)? {
+            make(&dir, now.floor_to_second(), bits)?;
+        }
+    }
+    Ok(())
+}
+
+fn generate(args: &GenerateArgs, settings: &Settings) -> Outcome {
+    let bits = KeyBits::from_bits(args.bits)
+        .ok_or_else(|| Failure::Usage(format!("--bits is {} but must be 2048, 3072 or 4096", args.bits)))?;
+    let signs_from = args.signs_from.as_deref().map(parse_instant).transpose()?;
+    let dirs = match args.purpose {
+        Purpose::Access => vec![settings.access_keys_dir()],
+        Purpose::Refresh => vec![settings.refresh_keys_dir()],
+        Purpose::Both => vec![settings.access_keys_dir(), settings.refresh_keys_dir()],
+    };
+    for dir in dirs {
+        make_dir(&dir)?;
+        if signs_from.is_none() && !is_without_keys(&dir)? {
+            println!("{}: has keys already; nothing made (see --signs-from)", dir.display());
+            continue;
+        }
+        let instant = signs_from.unwrap_or_else(|| SystemClock::new().now().floor_to_second());
+        let (path, kid) = make(&dir, instant, bits)?;
+        println!("{}: made; kid {kid}", path.display());
+    }
+    Ok(())
+}
+
+fn parse_instant(text: &str) -> Result<Timestamp, Failure> {
+    let rule = "must be an instant like 2026-12-01T00:00:00Z";
+    let wrong = || Failure::Usage(format!("--signs-from is \"{text}\" but {rule}"));
+    Timestamp::parse_rfc3339(text).map(Timestamp::floor_to_second).ok_or_else(wrong)
+}
+
+fn make(dir: &Path, instant: Timestamp, bits: KeyBits) -> Result<(PathBuf, KeyId), Failure> {
+    let name = keys::file_name(instant)
+        .ok_or_else(|| Failure::Usage("the year must have four digits".to_owned()))?;
+    let kid = generate::generate(dir, &name, bits).map_err(|error: GenerateError| Failure::from(error))?;
+    Ok((dir.join(name), kid))
+}
+
+fn make_dir(dir: &Path) -> Outcome {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|error| anyhow::anyhow!("{}: cannot be made: {error}", dir.display()).into())
+}
+
+fn is_without_keys(dir: &Path) -> Result<bool, Failure> {
+    for entry in std::fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with('.') && !name.ends_with(".pub") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn list(json: bool, settings: &Settings) -> Outcome {
+    let keyring = load(settings)?;
+    for key in keyring.keys(SystemClock::new().now()) {
+        if json { println!("{}", as_json(&key)) } else { println!("{}", as_line(&key)) }
+    }
+    Ok(())
+}
+
+fn export(kid: Option<&str>, format: Format, settings: &Settings) -> Outcome {
+    let keyring = load(settings)?;
+    let Some(kid) = kid else {
+        let jwks = keyring.jwks(SystemClock::new().now());
+        println!("{}", String::from_utf8_lossy(&jwks.json));
+        return Ok(());
+    };
+    let known = KeyId::parse(kid).ok().and_then(|kid| keyring.public_key(&kid));
+    let Some(key) = known else {
+        return Err(anyhow::anyhow!("there is no access key {kid}").into());
+    };
+    match format {
+        Format::Jwk => println!("{}", key.jwk()),
+        Format::Pem => print!("{}", key.spki_pem()),
+    }
+    Ok(())
+}
+
+/// Only looks at keys, with the configured lifetimes.
+fn load(settings: &Settings) -> Result<Keyring, Failure> {
+    provider::install()?;
+    let policy = settings.policy().map_err(Failure::Usage)?;
+    let lives = TokenLives {
+        access: policy.max_access_lifetime(),
+        refresh: policy.max_session_lifetime().max(Duration::ZERO),
+    };
+    let options = WorkerOptions { threads: 1, signing_queue: 16, hashing_queue: 1 };
+    let workers = Arc::new(Workers::start(options)?);
+    Ok(Keyring::load(&settings.access_keys_dir(), &settings.refresh_keys_dir(), lives, workers)?)
+}
+
+fn purpose(key: &KeyInfo) -> &'static str {
+    match key.purpose {
+        KeyPurpose::Access => "access",
+        KeyPurpose::Refresh => "refresh",
+    }
+}
+
+fn as_json(key: &KeyInfo) -> serde_json::Value {
+    json!({
+        "purpose": purpose(key),
+        "kid": key.kid.as_str(),
+        "state": key.state.as_str(),
+        "signs_from": key.signs_from.map(|at| at.to_string()),
+        "bits": key.bits,
+        "file": key.file,
+    })
+}
+
+fn as_line(key: &KeyInfo) -> String {
+    let from = key.signs_from.map_or_else(|| "-".to_owned(), |at| at.to_string());
+    let (purpose, state, bits) = (purpose(key), key.state.as_str(), key.bits);
+    format!("{purpose:7}  {state:8}  {from:20}  {bits}  {}  {}", key.kid, key.file)
+}

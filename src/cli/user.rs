@@ -1,0 +1,129 @@
+//! `tokenward user`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{GlobalArgs, Outcome, password};
+use crate::{
+    domain::{
+        account::{Account, Role},
+        clock::Timestamp,
+    },
+    service::users::CreateUserRequest,
+};
+
+/// Users that are read at a time.
+const PAGE: u32 = 500;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Create a user. The password is read from the terminal, or from a pipe.
+    #[command(after_help = CREATE_EXAMPLES)]
+    Create(CreateArgs),
+    /// List users in the order of their ids.
+    List {
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// End every session of a user, who cannot log in any more.
+    Disable {
+        /// Id, username or e-mail address.
+        user: String,
+    },
+}
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  tokenward user create alice
+  tokenward user create alice --email alice@example.org --role editor < password.txt
+  tokenward user create --email bob@example.org --password-file /run/secrets/bob";
+
+#[derive(Debug, Args)]
+pub(super) struct CreateArgs {
+    /// Username. Without one, --email is needed.
+    #[arg(required_unless_present = "email")]
+    username: Option<String>,
+    /// E-mail address, by which the user can log in too.
+    #[arg(long)]
+    email: Option<String>,
+    /// Display name: the "name" claim.
+    #[arg(long)]
+    name: Option<String>,
+    /// A role: an entry of the "roles" claim. Can be given many times.
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// Read the password from the first line of this file.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+pub(super) async fn run(command: UserCommand, global: &GlobalArgs) -> Outcome {
+    match command {
+        UserCommand::Create(args) => create(args, global).await,
+        UserCommand::List { json } => list(json, global).await,
+        UserCommand::Disable { user } => disable(&user, global).await,
+    }
+}
+
+async fn create(args: CreateArgs, global: &GlobalArgs) -> Outcome {
+    let core = global.core().await?;
+    let request = CreateUserRequest {
+        username: args.username.unwrap_or_default(),
+        email: args.email.unwrap_or_default(),
+        password: password::read(args.password_file.as_deref())?,
+        display_name: args.name.unwrap_or_default(),
+        roles: args.roles,
+    };
+    let id = core.auth.create_user(request).await?;
+    core.store.close().await;
+    println!("{id}");
+    Ok(())
+}
+
+async fn list(json: bool, global: &GlobalArgs) -> Outcome {
+    let core = global.core().await?;
+    let mut last = None;
+    loop {
+        let page = core.auth.users(last, PAGE).await?;
+        let Some(end) = page.last() else { break };
+        last = Some(end.id);
+        for user in &page {
+            if json { println!("{}", as_json(user)) } else { println!("{}", as_line(user)) }
+        }
+    }
+    core.store.close().await;
+    Ok(())
+}
+
+async fn disable(user: &str, global: &GlobalArgs) -> Outcome {
+    let core = global.core().await?;
+    let id = core.auth.find_user(user).await?.id;
+    let seq = core.auth.disable_user(id).await?;
+    core.store.close().await;
+    println!("disabled; revocation sequence number {seq}");
+    Ok(())
+}
+
+fn as_json(user: &Account) -> Value {
+    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    json!({
+        "id": user.id.to_string(),
+        "username": user.username,
+        "email": user.email,
+        "name": user.display_name,
+        "roles": user.roles.iter().map(Role::as_str).collect::<Vec<_>>(),
+        "create_time": user.created_at.to_string(),
+        "disable_time": time(user.disabled_at),
+        "last_login_time": time(user.last_login_at),
+    })
+}
+
+fn as_line(user: &Account) -> String {
+    let state = if user.disabled_at.is_some() { "disabled" } else { "enabled" };
+    let username = user.username.as_deref().unwrap_or("-");
+    let email = user.email.as_deref().unwrap_or("-");
+    format!("{}  {state:8}  {username}  {email}", user.id)
+}
