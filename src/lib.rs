@@ -1,4 +1,34 @@
 //! Tokenward: a standalone token-issuing auth microservice.
+//!
+//! It signs RS256 access and refresh tokens, publishes its public keys as a
+//! JWKS, and answers `Login`, `Refresh`, `Verify` and `Revoke` over gRPC.
+//!
+//! # The map of this house
+//!
+//! Data flows one way: an edge decodes a request, the service decides, the
+//! domain says what is true, and store and crypto do what was decided.
+//!
+//! ```text
+//! main → cli → app → { grpc, http } → service → domain
+//!                    { store, crypto } → domain        service sees their ports only
+//! ```
+//!
+//! | folder | what is in it |
+//! |---|---|
+//! | [`domain`] | what is true, as values: claims, sessions, revocations, the key schedule, policy |
+//! | [`service`] | what each call does, one file per call |
+//! | [`crypto`] | keys, signatures, password hashes, and the threads that make them |
+//! | [`store`] | users, sessions and the revocation log, in SQLite or PostgreSQL |
+//! | [`grpc`], [`http`] | the two edges; `grpc/status.rs` is the one table of errors |
+//! | [`listener`] | accepted connections: TLS, limits, draining |
+//! | [`config`] | every setting with its default and bounds |
+//! | [`app`] | puts the parts together; the only place that names concrete adapters |
+//! | [`cli`] | one file per group of commands |
+//! | [`telemetry`] | logs |
+//!
+//! `tests/it/architecture.rs` holds the arrows. Time and randomness are
+//! parameters ([`domain::clock`], [`domain::entropy`]). A failed call is one
+//! [`domain::error::AuthError`], whatever it came through.
 
 pub mod app;
 pub mod cli;

@@ -1,0 +1,30 @@
+# The few commands people type. `just` alone lists them.
+
+_default:
+    @just --list --justfile {{ justfile() }}
+
+# See everything work, then keep serving.
+quickstart:
+    cargo run --release -- quickstart
+
+# Every test, on SQLite and on PostgreSQL if its programs are installed.
+test:
+    cargo test
+
+# What CI says about style, lints and documentation.
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+
+# Advisories, licences, sources.
+deny:
+    cargo deny --config .deny.toml check
+
+# Take over changed snapshots after looking at them.
+snapshots:
+    INSTA_UPDATE=always cargo test
+
+# All that CI does.
+ci:
+    .ci/run
