@@ -1,7 +1,7 @@
 //! The composition root: the only file that names concrete adapters. Opens
 //! the store, loads the keys, binds the sockets, serves, drains.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc, thread, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroUsize, path::Path, sync::Arc, thread, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -11,10 +11,9 @@ use crate::{
     crypto::{
         entropy::SystemEntropy,
         keyring::{Keyring, KeyringError, TokenLives},
-        password::{Argon2Params, Argon2Passwords},
-        port::CryptoError,
+        password::{Argon2Passwords, HashingParams},
         provider,
-        workers::{WorkerOptions, Workers},
+        workers::{WorkerSettings, Workers},
     },
     domain::{
         clock::{Clock, SystemClock},
@@ -133,7 +132,7 @@ impl Core {
         let policy = Arc::new(settings.policy().map_err(StartError::Config)?);
         let store = connect::connect(settings.database_url().expose(), store_options(settings)).await?;
         let (head, session_life) = claim(store.as_ref(), &policy, &environment).await?;
-        let workers = start_workers(settings)?;
+        let workers = start_workers(settings, &environment)?;
         let lives = TokenLives {
             access: Duration::from_secs(u64::try_from(head.max_access_lifetime_s).unwrap_or(0)),
             refresh: session_life,
@@ -142,7 +141,7 @@ impl Core {
             Signing::Needed => load_keys(settings, lives, Arc::clone(&workers)).await?,
             Signing::NotNeeded => Keyring::empty(lives, Arc::clone(&workers)),
         });
-        let passwords = passwords(settings, workers, &environment).await?;
+        let passwords = passwords(settings, workers, &environment)?;
         let clock = Arc::clone(&environment.clock);
         let index = Arc::new(LiveIndex::new(Arc::clone(&clock), freshness(settings)));
         let readiness = Arc::new(Readiness::new(Arc::clone(&index), keys.clone(), clock));
@@ -156,6 +155,11 @@ impl Core {
             entropy: Arc::clone(&environment.entropy),
         }));
         Ok(Self { auth, store, readiness, index, environment })
+    }
+
+    /// What keeps this process's knowledge of revocations fresh.
+    pub fn follower(&self, interval: Duration) -> Follower {
+        Follower::new(Arc::clone(&self.store), Arc::clone(&self.index), interval)
     }
 }
 
@@ -238,8 +242,7 @@ fn spawn_background(
     stop: &CancellationToken,
 ) {
     let store = || Arc::clone(&core.store);
-    let interval = settings.revocation.poll_interval.0;
-    let follower = Follower::new(store(), Arc::clone(&core.index), interval);
+    let follower = core.follower(settings.revocation.poll_interval.0);
     tasks.spawn(follower.run(stop.clone()));
     tasks.spawn(Arc::clone(&core.readiness).watch_clock(store(), stop.clone()));
     let clock = Arc::clone(&core.environment.clock);
@@ -268,19 +271,19 @@ async fn claim(
     }
 }
 
-fn start_workers(settings: &Settings) -> Result<Arc<Workers>, StartError> {
-    let cores = || thread::available_parallelism().map_or(1, usize::from);
-    let threads = match to_usize(settings.workers.threads) {
-        0 => cores(),
-        threads => threads,
-    };
-    let options = WorkerOptions {
-        threads,
+fn start_workers(
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<Arc<Workers>, StartError> {
+    let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let options = WorkerSettings {
+        threads: NonZeroUsize::new(to_usize(settings.workers.threads)).unwrap_or_else(cores),
         signing_queue: to_usize(settings.workers.signing_queue),
         hashing_queue: to_usize(settings.workers.hashing_queue),
+        keep_memory: settings.workers.keep_memory.0,
     };
-    let workers = Workers::start(options).map_err(|error| StartError::Workers(error.to_string()))?;
-    Ok(Arc::new(workers))
+    let workers = Workers::start(options, Arc::clone(&environment.clock));
+    Ok(Arc::new(workers.map_err(|error| StartError::Workers(error.to_string()))?))
 }
 
 /// Reading and checking keys takes milliseconds of pure work each.
@@ -295,19 +298,16 @@ async fn load_keys(
     Ok(loaded.map_err(|error| StartError::Workers(error.to_string()))??)
 }
 
-async fn passwords(
+fn passwords(
     settings: &Settings,
     workers: Arc<Workers>,
     environment: &Environment,
 ) -> Result<Argon2Passwords, StartError> {
-    let params = Argon2Params {
-        memory_kib: settings.password.memory_kib,
-        iterations: settings.password.iterations,
-        parallelism: settings.password.parallelism,
-    };
-    let failed = |error: CryptoError| StartError::Workers(error.to_string());
-    let entropy = Arc::clone(&environment.entropy);
-    Argon2Passwords::new(params, workers, entropy).await.map_err(failed)
+    let password = &settings.password;
+    let params =
+        HashingParams::new(password.memory_kib, password.iterations, password.parallelism)
+            .map_err(|error| StartError::Config(format!("password: {error}")))?;
+    Ok(Argon2Passwords::new(params, Arc::clone(&environment.entropy), workers)?)
 }
 
 fn load_tls(certificate: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, StartError> {

@@ -19,7 +19,7 @@ use crate::{
         keyring::{KeyInfo, Keyring, TokenLives},
         port::{KeyPurpose, TokenKeys},
         provider,
-        workers::{WorkerOptions, Workers},
+        workers::{WorkerSettings, Workers},
     },
     domain::{
         clock::{Clock, SystemClock, Timestamp},
@@ -198,8 +198,8 @@ fn load(settings: &Settings) -> Result<Keyring, Failure> {
         access: policy.max_access_lifetime(),
         refresh: policy.max_session_lifetime().max(Duration::ZERO),
     };
-    let options = WorkerOptions { threads: 1, signing_queue: 16, hashing_queue: 1 };
-    let workers = Arc::new(Workers::start(options)?);
+    let clock = Arc::new(SystemClock::new());
+    let workers = Arc::new(Workers::start(WorkerSettings::default(), clock)?);
     Ok(Keyring::load(&settings.access_keys_dir(), &settings.refresh_keys_dir(), lives, workers)?)
 }
 

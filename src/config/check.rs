@@ -58,13 +58,14 @@ impl Check {
         self.connection_bounds(s);
         self.token_bounds(s);
         self.number("password.min_chars", s.password.min_chars, 8, 128);
-        self.number("password.memory_kib", s.password.memory_kib, 7_168, 1_048_576);
-        self.number("password.iterations", s.password.iterations, 1, 20);
-        self.number("password.parallelism", s.password.parallelism, 1, 8);
+        self.number("password.memory_kib", s.password.memory_kib, 7_168, 262_144);
+        self.number("password.iterations", s.password.iterations, 1, 64);
+        self.number("password.parallelism", s.password.parallelism, 1, 16);
         self.span("password.failure_grid", s.password.failure_grid, secs(0), secs(5));
         self.number("workers.threads", s.workers.threads, 0, 256);
         self.number("workers.signing_queue", s.workers.signing_queue, 16, 100_000);
         self.number("workers.hashing_queue", s.workers.hashing_queue, 1, 100_000);
+        self.span("workers.keep_memory", s.workers.keep_memory, secs(0), mins(60));
         self.span("revocation.poll_interval", s.revocation.poll_interval, millis(10), secs(10));
         self.span("revocation.fresh_for", s.revocation.fresh_for, millis(100), mins(1));
         self.span("revocation.catch_up", s.revocation.catch_up, millis(1), secs(5));
@@ -122,6 +123,10 @@ impl Check {
         }
         if s.grpc.listen == s.http.listen && s.grpc.listen.port() != 0 {
             self.refuse("http.listen", &s.http.listen, "must differ from grpc.listen");
+        }
+        if u64::from(s.password.memory_kib) * u64::from(s.password.iterations) > 1_048_576 {
+            let rule = "must be at most 1048576 together with password.memory_kib (as a product)";
+            self.refuse("password.iterations", &s.password.iterations, rule);
         }
         // A backdate as long as the life would issue tokens that have expired.
         if s.tokens.issued_at_backdate.0 * 2 > s.tokens.access_lifetime.0 {

@@ -309,17 +309,17 @@ pub struct PasswordSettings {
     pub min_chars: u32,
 
     /// Memory of one hash, in KiB.
-    /// Range: 7168 to 1048576.
+    /// Range: 7168 to 262144.
     #[config(env = "TOKENWARD_PASSWORD_MEMORY_KIB", default = 19_456)]
     pub memory_kib: u32,
 
-    /// Passes over that memory.
-    /// Range: 1 to 20.
+    /// Passes over that memory; memory times passes at most 1048576.
+    /// Range: 1 to 64.
     #[config(env = "TOKENWARD_PASSWORD_ITERATIONS", default = 2)]
     pub iterations: u32,
 
     /// Lanes.
-    /// Range: 1 to 8.
+    /// Range: 1 to 16.
     #[config(env = "TOKENWARD_PASSWORD_PARALLELISM", default = 1)]
     pub parallelism: u32,
 
@@ -348,6 +348,11 @@ pub struct WorkerSettings {
     /// Range: 1 to 100000.
     #[config(env = "TOKENWARD_WORKERS_HASHING_QUEUE", default = 256)]
     pub hashing_queue: u32,
+
+    /// How long an idle thread keeps the memory of its last hash.
+    /// Range: 0s to 1h.
+    #[config(env = "TOKENWARD_WORKERS_KEEP_MEMORY", default = "10s")]
+    pub keep_memory: Span,
 }
 
 /// Following the revocation log.

@@ -141,6 +141,12 @@ impl Keyring {
         }
     }
 
+    /// No keys: signs nothing and trusts nothing. For programs that manage
+    /// users and sessions beside a server.
+    pub fn empty(lives: TokenLives, workers: Arc<Workers>) -> Self {
+        Self::new(Schedule::new([]), Schedule::new([]), lives, workers)
+    }
+
     /// Every key of both directories, access keys first, each set in the
     /// order in which its keys sign.
     pub fn keys(&self, now: Timestamp) -> Vec<KeyInfo> {

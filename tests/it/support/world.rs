@@ -1,0 +1,242 @@
+//! A whole Tokenward in the test process: real keys, a real database, a
+//! clock that is moved by hand, and sockets if they are asked for.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use tempfile::TempDir;
+use tokenward::{
+    app::{Core, Environment, Server, Signing},
+    config::{DatabaseUrl, Settings, Span},
+    crypto::generate::{self, KeyBits},
+    domain::{error::AuthError, id::UserId, password::Password},
+    service::{
+        Auth, Caller,
+        login::{LoggedIn, LoginRequest},
+        refresh::Refreshed,
+        users::CreateUserRequest,
+        verify::{Question, Verdict},
+    },
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use super::{
+    determinism::{ManualClock, SeededEntropy},
+    postgres,
+};
+
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// Which database a world stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// The same test on both engines: `on_both_engines!(name)` makes
+/// `name::sqlite` and `name::postgres` from `async fn name(Engine)`-like
+/// functions of the module.
+#[macro_export]
+macro_rules! on_both_engines {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name($crate::support::world::Engine::Sqlite).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name($crate::support::world::Engine::Postgres).await;
+            })*
+        }
+    };
+}
+
+/// Where the service and its clock are; dropped, everything is gone.
+pub struct World {
+    pub core: Core,
+    pub clock: Arc<ManualClock>,
+    pub settings: Settings,
+    #[expect(dead_code, reason = "holds the folder until the world ends")]
+    dir: TempDir,
+}
+
+/// Settings for tests: cheap hashes, sockets on any free port.
+pub fn settings(dir: &Path) -> Settings {
+    let mut settings = <Settings as confique::Config>::builder().load().expect("defaults");
+    settings.data_dir = dir.to_owned();
+    settings.keys.dir = Some(shared_keys().to_owned());
+    settings.password.memory_kib = 7_168;
+    settings.password.iterations = 1;
+    settings.password.failure_grid = Span(Duration::ZERO);
+    settings.grpc.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    settings.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    settings
+}
+
+impl World {
+    /// A world with the default settings. `None`, said loudly, where the
+    /// engine is not to be had.
+    pub async fn new(engine: Engine) -> Option<Self> {
+        Self::with(engine, |_| {}).await
+    }
+
+    /// A world whose settings were changed first.
+    pub async fn with(engine: Engine, change: impl FnOnce(&mut Settings)) -> Option<Self> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut settings = settings(dir.path());
+        if engine == Engine::Postgres {
+            let test = std::thread::current().name().unwrap_or("a test").to_owned();
+            let url = postgres::fresh_database(&test).await?;
+            settings.database.url = Some(DatabaseUrl::from(url));
+        }
+        change(&mut settings);
+        let clock = Arc::new(ManualClock::new());
+        Some(Self::open(dir, settings, clock).await)
+    }
+
+    async fn open(dir: TempDir, settings: Settings, clock: Arc<ManualClock>) -> Self {
+        let entropy = Arc::new(SeededEntropy::new(7));
+        let environment = Environment { clock: clock.clone(), entropy };
+        let core = Core::open(&settings, environment, Signing::Needed).await.expect("a core");
+        let world = Self { core, clock, settings, dir };
+        world.look().await;
+        world
+    }
+
+    pub fn auth(&self) -> &Arc<Auth> {
+        &self.core.auth
+    }
+
+    /// One look at the revocation log; the clock stands, so nothing else
+    /// would cause one.
+    pub async fn look(&self) {
+        self.core.follower(Duration::from_millis(100)).look().await.expect("the log can be read");
+    }
+
+    /// Moves the clock and looks at the log, as a running server would have.
+    pub async fn advance(&self, span: Duration) {
+        self.clock.advance(span);
+        self.look().await;
+    }
+
+    pub async fn user(&self, username: &str) -> UserId {
+        let request = CreateUserRequest {
+            username: username.to_owned(),
+            email: String::new(),
+            password: Password::parse(PASSWORD.to_owned()),
+            display_name: String::new(),
+            roles: vec!["reader".to_owned()],
+        };
+        self.auth().create_user(request).await.expect("a new user")
+    }
+
+    pub async fn login(&self, username: &str) -> LoggedIn {
+        self.try_login(username, PASSWORD).await.expect("logged in")
+    }
+
+    pub async fn try_login(&self, username: &str, password: &str) -> Result<LoggedIn, AuthError> {
+        self.auth().login(login_request(username, password), &Caller::default()).await
+    }
+
+    pub async fn refresh(&self, token: &SecretString) -> Result<Refreshed, AuthError> {
+        self.auth().refresh(token.clone(), "").await
+    }
+
+    pub async fn verify(&self, token: &SecretString) -> Verdict {
+        let token = token.expose_secret().to_owned();
+        let question = Question { token, ..Question::default() };
+        self.auth().verify(&question).await.expect("a verdict")
+    }
+
+    /// Puts the world behind sockets.
+    pub async fn serve(self) -> Served {
+        let server = Server::bind(self.settings.clone(), self.core).await.expect("bound");
+        let (grpc, http) = (server.grpc_address().unwrap(), server.http_address().unwrap());
+        let auth = server.auth();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(server.run(stop.clone()));
+        let clock = self.clock;
+        let served = Served { grpc, http, auth, clock, stop, running, dir: self.dir };
+        served.until_ready().await;
+        served
+    }
+}
+
+/// A world behind sockets.
+pub struct Served {
+    pub grpc: SocketAddr,
+    pub http: SocketAddr,
+    pub auth: Arc<Auth>,
+    pub clock: Arc<ManualClock>,
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+    #[expect(dead_code, reason = "holds the folder until the server ends")]
+    dir: TempDir,
+}
+
+impl Served {
+    pub async fn channel(&self) -> Channel {
+        let endpoint = Channel::from_shared(format!("http://{}", self.grpc)).expect("a URL");
+        endpoint.connect().await.expect("the server accepts")
+    }
+
+    async fn until_ready(&self) {
+        for _ in 0..500 {
+            if self.auth.verify(&question("x")).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the server did not become ready");
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.running.await.expect("no panic");
+    }
+}
+
+pub fn question(token: &str) -> Question {
+    Question { token: token.to_owned(), ..Question::default() }
+}
+
+pub fn login_request(username: &str, password: &str) -> LoginRequest {
+    LoginRequest {
+        identifier: username.to_owned(),
+        password: Password::parse(password.to_owned()),
+        client_id: String::new(),
+        audience: Vec::new(),
+        scope: String::new(),
+        label: String::new(),
+        no_refresh_token: false,
+    }
+}
+
+/// One pair of keys for all tests: making them is slow.
+pub fn shared_keys() -> &'static Path {
+    static KEYS: OnceLock<PathBuf> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let keys = Path::new(env!("CARGO_TARGET_TMPDIR")).join("keys");
+        for purpose in ["access", "refresh"] {
+            let dir = keys.join(purpose);
+            std::fs::create_dir_all(&dir).expect("a folder");
+            // Of two test processes, one makes it and the other finds it.
+            match generate::generate(&dir, "test.pem", KeyBits::Rsa2048) {
+                Ok(_) | Err(generate::GenerateError::Exists(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        keys
+    })
+}
