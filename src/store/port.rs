@@ -171,6 +171,7 @@ pub struct NewSession {
 
 /// How opening a session ended.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is returned once per login and never stored")]
 pub enum OpenSession {
     /// It is open.
     Opened {
