@@ -3,6 +3,7 @@
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, path::Path, sync::Arc, thread, time::Duration};
 
+use secrecy::SecretString;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -130,7 +131,8 @@ impl Core {
     ) -> Result<Self, StartError> {
         provider::install().map_err(|error| StartError::Workers(error.to_string()))?;
         let policy = Arc::new(settings.policy().map_err(StartError::Config)?);
-        let store = connect::connect(settings.database_url().expose(), store_options(settings)).await?;
+        let url = SecretString::from(settings.database_url().expose().to_owned());
+        let store = connect::connect(&url, store_options(settings)).await?;
         let (head, session_life) = claim(store.as_ref(), &policy, &environment).await?;
         let workers = start_workers(settings, &environment)?;
         let lives = TokenLives {
@@ -324,6 +326,8 @@ fn store_options(settings: &Settings) -> StoreOptions {
         max_connections: settings.database.max_connections,
         acquire_timeout: settings.database.acquire_timeout.0,
         statement_timeout: settings.database.statement_timeout.0,
+        lock_timeout: settings.database.lock_timeout.0,
+        idle_in_transaction_timeout: settings.database.idle_in_transaction_timeout.0,
     }
 }
 

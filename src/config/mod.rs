@@ -127,6 +127,16 @@ pub struct DatabaseSettings {
     /// Range: 10ms to 1m.
     #[config(env = "TOKENWARD_DATABASE_STATEMENT_TIMEOUT", default = "5s")]
     pub statement_timeout: Span,
+
+    /// How long a statement waits for another transaction.
+    /// Range: 10ms to 1m.
+    #[config(env = "TOKENWARD_DATABASE_LOCK_TIMEOUT", default = "3s")]
+    pub lock_timeout: Span,
+
+    /// When PostgreSQL ends a transaction that nobody works on.
+    /// Range: 1s to 10m.
+    #[config(env = "TOKENWARD_DATABASE_IDLE_IN_TRANSACTION_TIMEOUT", default = "10s")]
+    pub idle_in_transaction_timeout: Span,
 }
 
 /// The RSA keys.
