@@ -3,5 +3,7 @@
 pub mod crypto;
 pub mod domain;
 pub mod grpc;
+pub mod http;
+pub mod listener;
 pub mod service;
 pub mod store;
