@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod attacks;
 mod service;
 mod store;
 mod support;
