@@ -14,6 +14,11 @@ use super::{
 /// beyond 2^53 JSON numbers are not exact everywhere).
 const NUMERIC_DATE_MAX: i64 = 1 << 53;
 
+/// Claims that make an access token something that we never issue: bound to
+/// a key that we cannot check (RFC 7800), of another kind, or used by one
+/// party in the name of another (RFC 8693 section 4).
+const FOREIGN: [&str; 4] = ["cnf", "token_use", "act", "may_act"];
+
 /// The claims of an access token (RFC 9068 section 2.2). Times have whole
 /// seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,11 +91,10 @@ impl AccessClaims {
 
     /// Reads claims whose signature has been checked. Claims that we never
     /// write are ignored, but for those that change what the token means:
-    /// `cnf` (it is bound to a key that we cannot check), `token_use` (it is
-    /// of another kind) and `nbf` (see [`Self::from_object`]).
+    /// [`FOREIGN`] ones and `nbf` (see [`Self::from_object`]).
     pub fn parse(payload: &[u8]) -> Result<Self, InvalidJson> {
         let object = StrictObject::parse(payload)?;
-        if object.contains("cnf") || object.contains("token_use") {
+        if FOREIGN.iter().any(|name| object.contains(name)) {
             return Err(InvalidJson);
         }
         Self::from_object(&object)
@@ -174,7 +178,8 @@ impl RefreshClaims {
     pub fn parse(payload: &[u8]) -> Result<Self, InvalidJson> {
         let object = StrictObject::parse(payload)?;
         let issuer = object.string("iss")?;
-        if object.string("aud")? != issuer || object.string("token_use")? != "refresh" {
+        let is_refresh = |name| object.string(name).map(|kind| kind == "refresh");
+        if object.string("aud")? != issuer || !is_refresh("token_use")? || !is_refresh("type")? {
             return Err(InvalidJson);
         }
         Ok(Self {
