@@ -38,8 +38,8 @@ impl StrictObject {
     /// A required string without control characters.
     pub fn string(&self, name: &str) -> Result<&str, InvalidJson> {
         match self.0.get(name) {
-            Some(Value::String(text)) if !text.chars().any(char::is_control) => Ok(text),
-            _ => Err(InvalidJson),
+            Some(value) => clean_string(value),
+            None => Err(InvalidJson),
         }
     }
 
@@ -53,11 +53,14 @@ impl StrictObject {
         self.0.get(name).and_then(Value::as_i64).ok_or(InvalidJson)
     }
 
-    /// An optional array of strings; absent is empty.
+    /// An optional array of strings without control characters; absent is
+    /// empty.
     pub fn strings(&self, name: &str) -> Result<Vec<String>, InvalidJson> {
         match self.0.get(name) {
             None => Ok(Vec::new()),
-            Some(Value::Array(items)) => items.iter().map(owned_string).collect(),
+            Some(Value::Array(items)) => {
+                items.iter().map(|item| clean_string(item).map(str::to_owned)).collect()
+            }
             Some(_) => Err(InvalidJson),
         }
     }
@@ -66,9 +69,8 @@ impl StrictObject {
     /// section 4.1.3), as a list that is not empty.
     pub fn string_or_strings(&self, name: &str) -> Result<Vec<String>, InvalidJson> {
         let list = match self.0.get(name) {
-            Some(Value::String(text)) => vec![text.clone()],
             Some(Value::Array(_)) => self.strings(name)?,
-            _ => return Err(InvalidJson),
+            _ => vec![self.string(name)?.to_owned()],
         };
         if list.is_empty() || list.iter().any(String::is_empty) {
             Err(InvalidJson)
@@ -83,8 +85,8 @@ impl StrictObject {
     }
 }
 
-fn owned_string(value: &Value) -> Result<String, InvalidJson> {
-    value.as_str().map(str::to_owned).ok_or(InvalidJson)
+fn clean_string(value: &Value) -> Result<&str, InvalidJson> {
+    value.as_str().filter(|text| !text.chars().any(char::is_control)).ok_or(InvalidJson)
 }
 
 /// Builds a [`Value`] and refuses a name that stands twice in one object.
