@@ -70,6 +70,11 @@ impl Auth {
                 return Err(AuthError::Unauthenticated(refusal));
             }
         };
+        // The session is what we signed for. A token that says otherwise is a
+        // forgery with our own key: nothing is minted for it.
+        if (session.user_id, &session.client_id) != (claims.subject, &claims.client_id) {
+            return Err(AuthError::Unauthenticated(Refusal::InvalidToken));
+        }
         let tokens = match client.rotation {
             Rotation::On => {
                 self.mint_generation(&client.lifetimes, &session, &account, true).await?
