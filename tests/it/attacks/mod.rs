@@ -10,26 +10,26 @@
 //! holds the list of ids.
 
 mod algorithm;
-//mod claims;
+mod claims;
 //mod coverage;
 mod em;
 //mod encoding;
 //mod exhaustive;
 mod forge;
 mod header;
-//mod identity;
-//mod json;
-//mod json_classes;
+mod identity;
+mod json;
+mod json_classes;
 //mod key_file;
 mod key_id;
 mod key_state;
-//mod naughty;
+mod naughty;
 //mod properties;
 //mod raw_call;
-//mod sessions;
+mod sessions;
 mod signature;
 mod table;
-//mod time;
+mod time;
 //mod transport;
 //mod vectors;
 //mod wire;

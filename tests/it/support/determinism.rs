@@ -29,6 +29,11 @@ impl ManualClock {
         let micros = i64::try_from(span.as_micros()).expect("a span of a test");
         self.0.fetch_add(micros, Ordering::SeqCst);
     }
+
+    /// Sets it, to any time.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.micros(), Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {
