@@ -254,6 +254,5 @@ fn digest_infos(message: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("NULL after the hash", sequence(&[&algorithm, &octets, NULL])),
         ("end of contents after the hash", sequence(&[&algorithm, &octets, &[0, 0]])),
         ("wrapped once more", tlv(0x30, &info)),
-        ("zero before the DigestInfo", [&[0], &info[..]].concat()),
     ]
 }
