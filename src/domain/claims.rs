@@ -10,9 +10,10 @@ use super::{
     policy::{Audience, Scopes},
 };
 
-/// `NumericDate` values are JSON integers from 1 to 2^53 (RFC 7519 section 2;
-/// beyond 2^53 JSON numbers are not exact everywhere).
-const NUMERIC_DATE_MAX: i64 = 1 << 53;
+/// `NumericDate` values are JSON integers from 1 to the last second that a
+/// [`Timestamp`] can hold, in the year 294246 (RFC 7519 section 2). That is
+/// far below 2^53, from where on JSON numbers are not exact everywhere.
+const NUMERIC_DATE_MAX: i64 = i64::MAX / 1_000_000;
 
 /// Claims that make an access token something that we never issue: bound to
 /// a key that we cannot check (RFC 7800), of another kind, or used by one
@@ -206,7 +207,7 @@ fn audience_value(audience: &[Audience]) -> Value {
 
 fn numeric_date(object: &StrictObject, name: &str) -> Result<Timestamp, InvalidJson> {
     match object.integer(name)? {
-        seconds @ 1..NUMERIC_DATE_MAX => Ok(Timestamp::from_seconds(seconds)),
+        seconds @ 1..=NUMERIC_DATE_MAX => Ok(Timestamp::from_seconds(seconds)),
         _ => Err(InvalidJson),
     }
 }
