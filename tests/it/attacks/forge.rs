@@ -79,7 +79,7 @@ impl Key {
         let m = BigUint::from_bytes_be(em);
         let m_p = m.modpow(&(self.private.d() % (p - &one)), p);
         let m_q = m.modpow(&(self.private.d() % (q - &one)), q);
-        let q_inverse = q.modpow(&(p - &one - &one), p);
+        let q_inverse = self.private.crt_coefficient().expect("two primes");
         let h = (q_inverse * (p + m_p - &m_q % p)) % p;
         fixed_width(&(m_q + h * q), self.pair.public_modulus_len())
     }
@@ -229,6 +229,17 @@ impl Forge {
     /// Header and claims of the honest token under another signature.
     pub(super) fn with_signature(&self, signature: impl AsRef<[u8]>) -> String {
         compact(self.header.text(), self.claims.text(), signature)
+    }
+
+    /// The honest token with white space after its claims: as much as a token
+    /// of 8192 bytes has room for, and one space more.
+    pub(super) fn around_the_limit(&self) -> [String; 2] {
+        let claims = self.claims.text();
+        let padded = |n: usize| self.with_payload(format!("{claims}{}", " ".repeat(n)));
+        let around = padded(0).len() - encode(&claims).len();
+        let length = |n: usize| around + ((claims.len() + n) * 4).div_ceil(3);
+        let most = (0..8_192).rev().find(|n| length(*n) <= 8_192).expect("room");
+        [padded(most), padded(most + 1)]
     }
 
     /// What the honest token's signature is over.

@@ -1,10 +1,7 @@
 //! VJ: the payload is one JSON object, strictly read. Every token is validly
 //! signed.
 
-use std::fmt::Write as _;
-
 use super::{
-    forge::encode,
     json_classes, naughty,
     table::{Seen, Table, Trial},
 };
@@ -239,21 +236,14 @@ fn sizes(trial: &Trial) -> Table {
     table
 }
 
-/// VJ-18: white space up to the last byte that fits. White space between
-/// tokens of JSON means nothing, so it is read.
+/// VJ-18: white space between tokens of JSON means nothing, so it is read, up
+/// to the last byte that fits.
 fn padded(trial: &Trial, table: &mut Table) {
     let (forge, claims) = (&trial.forge, trial.forge.claims.text());
-    let length =
-        |n: usize| forge.header.text().len().div_ceil(3) * 4 + encode(vec![0; n]).len() + 344;
-    let header_and_signature = forge.with_payload("").len();
-    let of = |n: usize| header_and_signature + encode(vec![0; n]).len();
-    assert!(length(0) >= of(0));
-    let most = (claims.len()..8192).rev().find(|n| of(*n) <= 8192).expect("room");
-    let spaces = |n: usize| format!("{claims}{}", " ".repeat(n - claims.len()));
-    table.accept("VJ-18", "as long as it may be", forge.with_payload(spaces(most)));
-    table.reject("VJ-18", "one longer", forge.with_payload(spaces(most + 1)));
-    let mut first = String::new();
-    write!(first, "{}{claims}", "\n\t\r ".repeat(100)).expect("a string");
+    let [longest, longer] = forge.around_the_limit();
+    table.accept("VJ-18", "as long as it may be", longest);
+    table.reject("VJ-18", "one longer", longer);
+    let first = format!("{}{claims}", "\n\t\r ".repeat(100));
     table.accept("VJ-18", "white space first", forge.with_payload(first));
 }
 

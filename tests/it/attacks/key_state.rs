@@ -71,14 +71,14 @@ async fn vk_13_vk_25_each_key_answers_for_its_own_name() {
         claims: signing.claims.clone(),
     };
     let (a, b) = (signing.key.kid(), standby.key.kid());
-    let named = |kid: &str| signing.header.clone().set("kid", format!("\"{kid}\"")).text();
+    let header = |kid: &str| signing.header.clone().set("kid", format!("\"{kid}\"")).text();
     let claims = signing.claims.text();
-    assert_eq!(verify(&world, &signing.signed(named(&a), &claims)).await, Seen::Active);
-    assert_eq!(verify(&world, &signing.signed(named(&b), &claims)).await, Seen::Invalid, "VK-13");
-    assert_eq!(verify(&world, &standby.signed(named(&a), &claims)).await, Seen::Invalid, "VK-13");
+    assert_eq!(verify(&world, &signing.signed(header(&a), &claims)).await, Seen::Active);
+    assert_eq!(verify(&world, &signing.signed(header(&b), &claims)).await, Seen::Invalid, "VK-13");
+    assert_eq!(verify(&world, &standby.signed(header(&a), &claims)).await, Seen::Invalid, "VK-13");
     // VK-25 decided: a published key is trusted before its first signature,
     // since the clocks of replicas differ; nobody else can sign with it.
-    assert_eq!(verify(&world, &standby.signed(named(&b), &claims)).await, Seen::Active, "VK-25");
+    assert_eq!(verify(&world, &standby.signed(header(&b), &claims)).await, Seen::Active, "VK-25");
     // A third key, well made and in no folder.
     let elsewhere = tempfile::tempdir().expect("a folder");
     generate_in(elsewhere.path(), "third.pem");
@@ -88,7 +88,7 @@ async fn vk_13_vk_25_each_key_answers_for_its_own_name() {
         claims: Members::of("{}"),
     };
     let kid = third.key.kid();
-    assert_eq!(verify(&world, &third.signed(named(&kid), &claims)).await, Seen::Invalid, "VT-04");
+    assert_eq!(verify(&world, &third.signed(header(&kid), &claims)).await, Seen::Invalid, "VT-04");
     assert_eq!(verify(&world, access_token(&login)).await, Seen::Active, "VT-34");
 }
 

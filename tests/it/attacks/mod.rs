@@ -33,3 +33,4 @@ mod time;
 mod transport;
 mod vectors;
 mod wire;
+mod wrapping;

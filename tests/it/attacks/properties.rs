@@ -99,7 +99,7 @@ fn has_duplicate(text: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     /// An accepted token is, byte for byte, what its parts give.
     #[test]

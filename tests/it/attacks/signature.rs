@@ -154,7 +154,7 @@ async fn vs_09_vs_18_to_vs_20_encoded_messages() {
     for row in &table.0 {
         assert!(seen.insert(&row.token), "{} stands twice", row.what);
     }
-    assert!(seen.len() >= 150, "{}", seen.len());
+    assert!(seen.len() >= 140, "{}", seen.len());
     trial.judge(table).await;
 }
 

@@ -6,7 +6,10 @@ use secrecy::ExposeSecret as _;
 use tokenward::{
     config::Settings,
     domain::{error::AuthError, id::UserId},
-    service::{login::LoggedIn, verify::InactiveReason},
+    service::{
+        login::LoggedIn,
+        verify::{InactiveReason, Question},
+    },
 };
 
 use super::forge::{Forge, Key};
@@ -118,8 +121,7 @@ impl Trial {
 
     /// The verdict of somebody who is the audience "api".
     pub(super) async fn verify_for_api(&self, token: &str) -> Seen {
-        let mut question = question(token);
-        question.required_audience = "api".to_owned();
+        let question = Question { required_audience: "api".to_owned(), ..question(token) };
         seen(self.world.auth().verify(&question).await.map(|verdict| verdict.reason))
     }
 

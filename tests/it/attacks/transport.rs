@@ -226,7 +226,7 @@ async fn ve_32_empty_requests() {
 async fn a_batch_judges_each_token_by_itself() {
     let scene = Scene::new().await;
     let question = |n: usize| VerifyRequest {
-        token: if n % 2 == 0 { scene.good.clone() } else { scene.forged.clone() },
+        token: if n.is_multiple_of(2) { scene.good.clone() } else { scene.forged.clone() },
         ..VerifyRequest::default()
     };
     let request = BatchVerifyRequest { requests: (0..100).map(question).collect() };

@@ -86,5 +86,5 @@ fn judge(row: &Row, answer: &Answer, garbage: &Answer) -> Result<(), String> {
     };
     let verdict = verdict(answer);
     let agrees = verdict.reason() == expected && verdict.active == (row.expected == Seen::Active);
-    if agrees { Ok(()) } else { Err(format!("{}", verdict.reason().as_str_name())) }
+    if agrees { Ok(()) } else { Err(verdict.reason().as_str_name().to_owned()) }
 }
