@@ -1,0 +1,54 @@
+//! JWK Set documents, made when keys are loaded and not when they are asked
+//! for: between two loads keys only leave, at instants that are known.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{port::JwksDocument, public_key::PublicKey};
+use crate::domain::clock::Timestamp;
+
+/// A published key, and when it leaves the set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Published<'a> {
+    pub(super) key: &'a PublicKey,
+    /// `None`: not as far as is known.
+    pub(super) until: Option<Timestamp>,
+}
+
+/// Every document that the set of keys will ever be, with the instant from
+/// which it is the right one, latest first.
+#[derive(Debug)]
+pub(super) struct JwksTimeline {
+    first: Arc<JwksDocument>,
+    later: Vec<(Timestamp, Arc<JwksDocument>)>,
+}
+
+impl JwksTimeline {
+    /// The keys are shown in the given order.
+    pub(super) fn new(keys: &[Published<'_>]) -> Self {
+        let mut ends: Vec<_> = keys.iter().filter_map(|key| key.until).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        let left_at = |now: Timestamp| {
+            keys.iter().filter(move |key| key.until.is_none_or(|end| now < end)).map(|key| key.key)
+        };
+        let later = ends.iter().rev().map(|end| (*end, document(left_at(*end)))).collect();
+        Self { first: document(keys.iter().map(|key| key.key)), later }
+    }
+
+    /// The document of an instant.
+    pub(super) fn at(&self, now: Timestamp) -> Arc<JwksDocument> {
+        let current = self.later.iter().find(|(from, _)| *from <= now);
+        Arc::clone(current.map_or(&self.first, |(_, document)| document))
+    }
+}
+
+fn document<'a>(keys: impl Iterator<Item = &'a PublicKey>) -> Arc<JwksDocument> {
+    let keys: Vec<_> = keys.map(PublicKey::jwk).collect();
+    let json = format!(r#"{{"keys":[{}]}}"#, keys.join(","));
+    let hash = digest::digest(&digest::SHA256, json.as_bytes());
+    let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(hash));
+    Arc::new(JwksDocument { json: json.into(), etag })
+}
