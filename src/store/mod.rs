@@ -1,4 +1,31 @@
 //! What must survive: users, sessions, the revocation log. One body of SQL
 //! serves SQLite and PostgreSQL.
+//!
+//! - [`port`] is what others see; [`connect()`] gives it.
+//! - [`sql`] has every statement. `accounts`, `sessions`, `rotation`,
+//!   `revoke`, `log` and `instance` are the steps that use them, `rows` turns
+//!   what comes back into domain values.
+//! - `body` runs a step as a unit of work; `engine` is all that differs
+//!   between the engines; `sqlite` and `postgres` open them.
 
+mod accounts;
+mod body;
+mod connect;
+mod engine;
+mod error;
+mod instance;
+mod log;
+mod migrate;
+mod param;
 pub mod port;
+mod postgres;
+mod revoke;
+mod rotation;
+mod rows;
+mod sessions;
+pub mod sql;
+mod sqlite;
+mod unit;
+
+pub use connect::{ConnectError, StoreOptions, connect, migrate};
+pub use migrate::migrations;

@@ -1,0 +1,27 @@
+-- One row per login. A refresh moves the generation and adds no row.
+
+CREATE TABLE sessions (
+    id              TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    user_id         TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    user_version    BIGINT NOT NULL,
+    client_id       TEXT COLLATE "C" NOT NULL REFERENCES clients (id),
+    client_version  BIGINT NOT NULL,
+    generation      BIGINT NOT NULL CHECK (generation >= 1),
+    rotated_at      BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    expires_at      BIGINT NOT NULL,
+    idle_expires_at BIGINT,
+    auth_time       BIGINT NOT NULL,
+    amr             TEXT NOT NULL,
+    scope           TEXT NOT NULL,
+    audience        TEXT NOT NULL,
+    label           TEXT NOT NULL,
+    ip              TEXT NOT NULL,
+    user_agent      TEXT NOT NULL,
+    revoked_at      BIGINT,
+    revoke_reason   TEXT,
+    CHECK ((revoked_at IS NULL) = (revoke_reason IS NULL))
+);
+
+CREATE INDEX sessions_by_user ON sessions (user_id, id);
+CREATE INDEX sessions_by_end ON sessions (expires_at);

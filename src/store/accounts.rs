@@ -1,0 +1,77 @@
+//! Users and their identifiers.
+
+use super::{
+    engine::Engine,
+    port::{CreateUser, Credentials, StoreError},
+    rows::{Fields, account, joined},
+    sql,
+    unit::Unit,
+};
+use crate::domain::{
+    account::{Account, Identifier, NewAccount, Role},
+    clock::Timestamp,
+    id::UserId,
+    password::PasswordHash,
+};
+
+pub(super) async fn create<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    (new, now): &(NewAccount, Timestamp),
+) -> Result<CreateUser, StoreError> {
+    unit.query(sql::INSERT_USER)
+        .bind(new.id)
+        .bind(new.password_hash.expose())
+        .bind(&new.display_name)
+        .bind(joined(new.roles.iter().map(Role::as_str)))
+        .bind(*now)
+        .run()
+        .await?;
+    for identifier in &new.identifiers {
+        let insert = unit.query(sql::INSERT_IDENTIFIER);
+        let insert = insert.bind(identifier.kind()).bind(identifier.as_str()).bind(new.id);
+        if insert.optional().await?.is_none() {
+            unit.undo();
+            return Ok(CreateUser::Taken(identifier.kind()));
+        }
+    }
+    Ok(CreateUser::Created)
+}
+
+pub(super) async fn credentials<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    identifier: &Identifier,
+) -> Result<Option<Credentials>, StoreError> {
+    let query = unit.query(sql::SELECT_CREDENTIALS);
+    let row = query.bind(identifier.kind()).bind(identifier.as_str()).optional().await?;
+    let Some(row) = row else { return Ok(None) };
+    let fields = Fields::<DB>::new(&row, "users", "account_id");
+    let password_hash = fields.optional_text("password_hash")?.map(PasswordHash::new);
+    Ok(Some(Credentials { account: account::<DB>(&row)?, password_hash }))
+}
+
+pub(super) async fn by_id<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    id: &UserId,
+) -> Result<Option<Account>, StoreError> {
+    let row = unit.query(sql::SELECT_USER).bind(*id).optional().await?;
+    row.as_ref().map(account::<DB>).transpose()
+}
+
+pub(super) async fn list<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    (after, limit): &(Option<UserId>, u32),
+) -> Result<Vec<Account>, StoreError> {
+    // The empty text stands before every id.
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let rows = unit.query(sql::SELECT_USERS).bind(after).bind(*limit).all().await?;
+    rows.iter().map(account::<DB>).collect()
+}
+
+pub(super) async fn replace_password_hash<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    (user, old, new): &(UserId, PasswordHash, PasswordHash),
+) -> Result<bool, StoreError> {
+    let replace = unit.query(sql::REPLACE_PASSWORD_HASH);
+    let replace = replace.bind(*user).bind(old.expose()).bind(new.expose());
+    Ok(replace.optional().await?.is_some())
+}

@@ -1,0 +1,224 @@
+//! The store over any engine: each method of the port as one unit of work.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::{Connection as _, Pool, pool::PoolConnection};
+
+use super::{
+    accounts,
+    engine::{BoxFuture, Engine},
+    error::{failed, is_conflict},
+    instance, log,
+    port::{
+        Claim, CreateUser, Credentials, Instance, Look, NewSession, OpenSession, Revoke, Rotate,
+        Rotated, Store, StoreError,
+    },
+    revoke, rotation, sessions,
+    unit::Unit,
+};
+use crate::domain::{
+    account::{Account, Identifier, NewAccount},
+    clock::Timestamp,
+    error::Fault,
+    id::{SessionId, UserId},
+    password::PasswordHash,
+    revocation::Revocation,
+    session::Session,
+};
+
+/// How often a step is tried that other transactions are in the way of.
+const ATTEMPTS: usize = 3;
+
+/// A step: what it does on a connection with its input.
+type Step<DB, I, T> =
+    for<'a> fn(&'a mut Unit<'_, DB>, &'a I) -> BoxFuture<'a, Result<T, StoreError>>;
+
+/// The store over one engine.
+pub(super) struct SqlStore<DB: Engine> {
+    /// Connections for steps that write.
+    pub(super) writer: Pool<DB>,
+    /// Connections for steps that only read.
+    pub(super) reader: Pool<DB>,
+    /// How long one step may keep a connection.
+    pub(super) step_limit: Duration,
+}
+
+impl<DB: Engine> SqlStore<DB> {
+    /// Runs a step that reads.
+    async fn read<I, T>(&self, input: I, step: Step<DB, I, T>) -> Result<T, StoreError>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let (pool, limit) = (self.reader.clone(), self.step_limit);
+        in_own_task(async move {
+            let mut connection = acquire(&pool).await?;
+            let work = async { step(&mut Unit::new(&mut *connection), &input).await };
+            let outcome = tokio::time::timeout(limit, work).await;
+            outcome.unwrap_or_else(|_| Err(give_up(connection)))
+        })
+        .await
+    }
+
+    /// Runs a step that writes, in a transaction.
+    async fn write<I, T>(&self, input: I, step: Step<DB, I, T>) -> Result<T, StoreError>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let (pool, limit) = (self.writer.clone(), self.step_limit);
+        in_own_task(async move {
+            let mut outcome = transact(&pool, limit, &input, step).await;
+            for _ in 1..ATTEMPTS {
+                match &outcome {
+                    Err(error) if is_conflict::<DB>(error) => {
+                        outcome = transact(&pool, limit, &input, step).await;
+                    }
+                    _ => break,
+                }
+            }
+            outcome
+        })
+        .await
+    }
+}
+
+/// A caller that goes away must not stop a step half way: sqlx gives a
+/// connection whose `BEGIN` was cancelled back to its pool inside an open
+/// transaction, and whoever writes on it next is told that all is well.
+async fn in_own_task<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(work).await.unwrap_or_else(|error| {
+        Err(StoreError::Corrupt(Fault::caused_by("a step of the store ended early", error)))
+    })
+}
+
+async fn acquire<DB: Engine>(pool: &Pool<DB>) -> Result<PoolConnection<DB>, StoreError> {
+    pool.acquire().await.map_err(|error| failed::<DB>("getting a connection", error))
+}
+
+async fn transact<DB: Engine, I, T>(
+    pool: &Pool<DB>,
+    limit: Duration,
+    input: &I,
+    step: Step<DB, I, T>,
+) -> Result<T, StoreError> {
+    let mut connection = acquire(pool).await?;
+    let work = async {
+        let begin = connection.begin_with(DB::BEGIN_WRITE).await;
+        let mut transaction = begin.map_err(|error| failed::<DB>(DB::BEGIN_WRITE, error))?;
+        let mut unit = Unit::new(&mut *transaction);
+        let outcome = step(&mut unit, input).await?;
+        let end = if unit.is_undone() {
+            transaction.rollback().await
+        } else {
+            transaction.commit().await
+        };
+        end.map(|()| outcome).map_err(|error| failed::<DB>("ending a transaction", error))
+    };
+    let outcome = tokio::time::timeout(limit, work).await;
+    outcome.unwrap_or_else(|_| Err(give_up(connection)))
+}
+
+/// Closes a connection on which an answer has not come: after a silent loss
+/// of the network it would else keep its place in the pool for many minutes.
+fn give_up<DB: Engine>(connection: PoolConnection<DB>) -> StoreError {
+    drop(connection.detach());
+    StoreError::Unavailable(Fault::from("the database has not answered in time"))
+}
+
+#[async_trait]
+impl<DB: Engine> Store for SqlStore<DB> {
+    async fn claim(&self, instance: Instance) -> Result<Claim, StoreError> {
+        self.write(instance, |unit, instance| Box::pin(instance::claim(unit, instance))).await
+    }
+
+    async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        match DB::DATABASE_TIME {
+            Some(sql) => {
+                self.read(sql, |unit, sql| Box::pin(instance::database_time(unit, sql))).await
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn create_user(
+        &self,
+        account: NewAccount,
+        now: Timestamp,
+    ) -> Result<CreateUser, StoreError> {
+        self.write((account, now), |unit, new| Box::pin(accounts::create(unit, new))).await
+    }
+
+    async fn credentials(&self, identifier: Identifier) -> Result<Option<Credentials>, StoreError> {
+        self.read(identifier, |unit, id| Box::pin(accounts::credentials(unit, id))).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<Account>, StoreError> {
+        self.read(id, |unit, id| Box::pin(accounts::by_id(unit, id))).await
+    }
+
+    async fn user_by_identifier(
+        &self,
+        identifier: Identifier,
+    ) -> Result<Option<Account>, StoreError> {
+        Ok(self.credentials(identifier).await?.map(|credentials| credentials.account))
+    }
+
+    async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Account>, StoreError> {
+        self.read((after, limit), |unit, page| Box::pin(accounts::list(unit, page))).await
+    }
+
+    async fn replace_password_hash(
+        &self,
+        user: UserId,
+        old: PasswordHash,
+        new: PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let change = (user, old, new);
+        self.write(change, |unit, change| Box::pin(accounts::replace_password_hash(unit, change)))
+            .await
+    }
+
+    async fn open_session(&self, session: NewSession) -> Result<OpenSession, StoreError> {
+        self.write(session, |unit, new| Box::pin(sessions::open(unit, new))).await
+    }
+
+    async fn rotate(&self, request: Rotate) -> Result<Rotated, StoreError> {
+        self.write(request, |unit, request| Box::pin(rotation::rotate(unit, request))).await
+    }
+
+    async fn sessions(
+        &self,
+        user: UserId,
+        before: Option<SessionId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
+        let page = (user, before, now, limit);
+        self.read(page, |unit, page| Box::pin(sessions::list_live(unit, page))).await
+    }
+
+    async fn revoke(&self, request: Revoke) -> Result<Option<Revocation>, StoreError> {
+        self.write(request, |unit, request| Box::pin(revoke::revoke(unit, request))).await
+    }
+
+    async fn look(&self, known_seq: i64) -> Result<Look, StoreError> {
+        self.read(known_seq, |unit, seq| Box::pin(log::look(unit, seq))).await
+    }
+
+    async fn log_after(&self, seq: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
+        self.read((seq, limit), |unit, page| Box::pin(log::after(unit, page))).await
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.write((now, limit), |unit, batch| Box::pin(log::sweep(unit, batch))).await
+    }
+
+    async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}

@@ -1,0 +1,120 @@
+//! From a URL to a store that has been checked and migrated.
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{Postgres, Sqlite};
+
+use super::{body::SqlStore, engine::Engine, error::classify, port::Store, postgres, sqlite};
+use crate::domain::error::Fault;
+
+/// Bounds on the use of the database; a setting each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// The most connections of this process: to PostgreSQL in all, to SQLite
+    /// for reading (it has one writer).
+    pub max_connections: u32,
+    /// How long a step waits for a connection, and a start for the database.
+    pub acquire_timeout: Duration,
+    /// How long one statement may run. A whole step may take twice as long.
+    pub statement_timeout: Duration,
+    /// How long a statement waits for another transaction.
+    pub lock_timeout: Duration,
+    /// When PostgreSQL ends a transaction that nobody works on.
+    pub idle_in_transaction_timeout: Duration,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(3),
+            idle_in_transaction_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why there is no store. No text here repeats the URL.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL cannot be used.
+    #[error("the database URL {0}")]
+    InvalidUrl(&'static str),
+    /// The database is out of reach.
+    #[error("the database cannot be reached")]
+    Unavailable(#[source] Fault),
+    /// The database works in a way that would break a promise.
+    #[error("the database is not fit for this service: {0}")]
+    Unfit(String),
+    /// A newer version of this program has migrated the database.
+    #[error("the database has migration {version}, which a newer version of this program made")]
+    NewerSchema {
+        /// The number of the unknown migration.
+        version: i64,
+    },
+    /// A migration failed, or an applied one was altered.
+    #[error("the database could not be migrated")]
+    Migration(#[source] Fault),
+}
+
+/// Opens the database that `url` names (`sqlite:PATH`, `postgres://…`),
+/// refuses it when it would lose acknowledged writes, and applies migrations.
+pub async fn connect(
+    url: &SecretString,
+    options: StoreOptions,
+) -> Result<Arc<dyn Store>, ConnectError> {
+    match Database::parse(url)? {
+        Database::Sqlite(path) => {
+            let (writer, reader) = sqlite::open(&path, options).await?;
+            Ok(Arc::new(SqlStore::<Sqlite> { writer, reader, step_limit: step_limit(options) }))
+        }
+        Database::Postgres(server) => {
+            let writer = postgres::open(&server, options).await?;
+            let reader = writer.clone();
+            Ok(Arc::new(SqlStore::<Postgres> { writer, reader, step_limit: step_limit(options) }))
+        }
+    }
+}
+
+/// Applies migrations only, and gives the names of those that were new.
+/// [`connect()`] does the same by itself; this is for a role with more rights.
+pub async fn migrate(
+    url: &SecretString,
+    options: StoreOptions,
+) -> Result<Vec<&'static str>, ConnectError> {
+    match Database::parse(url)? {
+        Database::Sqlite(path) => sqlite::migrate(&path, options).await,
+        Database::Postgres(server) => postgres::migrate(&server, options).await,
+    }
+}
+
+/// What failed to open, as this module's error.
+pub(super) fn unopened<DB: Engine>(error: sqlx::Error) -> ConnectError {
+    let trouble = classify::<DB>(&error);
+    ConnectError::Unavailable(Fault::caused_by(format!("opening the database: {trouble}"), error))
+}
+
+fn step_limit(options: StoreOptions) -> Duration {
+    options.statement_timeout.saturating_mul(2)
+}
+
+/// A database by the scheme of its URL.
+enum Database {
+    Sqlite(sqlite::Path),
+    Postgres(postgres::Server),
+}
+
+impl Database {
+    fn parse(url: &SecretString) -> Result<Self, ConnectError> {
+        let url = url.expose_secret();
+        match url.split_once(':') {
+            Some(("sqlite", rest)) => sqlite::Path::parse(rest).map(Self::Sqlite),
+            Some(("postgres" | "postgresql", _)) => {
+                postgres::Server::parse(url).map(Self::Postgres)
+            }
+            _ => Err(ConnectError::InvalidUrl("must begin with 'sqlite:' or 'postgres://'")),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Whose database it is, and what it must remember of the configuration.
+
+use std::time::Duration;
+
+use super::{
+    engine::Engine,
+    port::{Claim, Instance, StoreError},
+    rows::{Fields, log_head},
+    sql,
+    unit::Unit,
+};
+use crate::domain::{clock::Timestamp, error::Fault};
+
+pub(super) async fn claim<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    instance: &Instance,
+) -> Result<Claim, StoreError> {
+    let session_s = whole_seconds(instance.max_session_lifetime);
+    let access_s = whole_seconds(instance.max_access_lifetime);
+    let insert = unit.query(sql::INSERT_INSTANCE);
+    insert.bind(instance.issuer.as_str()).bind(session_s).bind(instance.now).run().await?;
+    let (issuer, _) = owner(unit).await?;
+    if issuer != instance.issuer {
+        return Ok(Claim::OtherIssuer { issuer });
+    }
+    unit.query(sql::RAISE_SESSION_LIFETIME).bind(session_s).run().await?;
+    for client in &instance.clients {
+        unit.query(sql::INSERT_CLIENT).bind(client).bind(instance.now).run().await?;
+    }
+    unit.query(sql::INSERT_HEAD).bind(instance.epoch).bind(access_s).run().await?;
+    unit.query(sql::RAISE_ACCESS_LIFETIME).bind(access_s).run().await?;
+    let head = log_head::<DB>(&unit.query(sql::SELECT_HEAD).one().await?)?;
+    let (_, max_session_lifetime) = owner(unit).await?;
+    Ok(Claim::Ours { head, max_session_lifetime })
+}
+
+async fn owner<DB: Engine>(unit: &mut Unit<'_, DB>) -> Result<(String, Duration), StoreError> {
+    let row = unit.query(sql::SELECT_INSTANCE).one().await?;
+    let fields = Fields::<DB>::new(&row, "instance", "issuer");
+    let seconds = u64::try_from(fields.int("max_session_lifetime_s")?)
+        .map_err(|_| fields.corrupt("max_session_lifetime_s"))?;
+    Ok((fields.text("issuer")?, Duration::from_secs(seconds)))
+}
+
+/// Rounded up: these bound how long things must be kept.
+fn whole_seconds(span: Duration) -> i64 {
+    let seconds = span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0));
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+pub(super) async fn database_time<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    statement: &&'static str,
+) -> Result<Option<Timestamp>, StoreError> {
+    let row = unit.query(statement).one().await?;
+    match DB::int(&row, "micros") {
+        Ok(Some(micros)) => Ok(Some(Timestamp::from_micros(micros))),
+        _ => Err(StoreError::Corrupt(Fault::from("the database's clock gives no number"))),
+    }
+}

@@ -1,0 +1,181 @@
+//! The revocation log: places in it, entries, and reading it.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{
+    engine::Engine,
+    port::{Look, StoreError},
+    rows::{Fields, log_head, revocation},
+    sql,
+    unit::Unit,
+};
+use crate::domain::{
+    clock::Timestamp,
+    error::Fault,
+    revocation::{LogHead, Reason, Revocation, Target},
+};
+
+/// The most that verifiers may accept a token past its end; an entry, and
+/// the session of a token, must outlive the token by as much.
+pub(super) const LEEWAY_MAX: Duration = Duration::from_mins(1);
+
+/// An entry without its place.
+pub(super) struct Draft {
+    pub(super) id: Uuid,
+    pub(super) target: Target,
+    pub(super) at: Timestamp,
+    pub(super) reason: Reason,
+    pub(super) actor: &'static str,
+}
+
+/// The head, locked until the end of the transaction.
+pub(super) struct LockedHead {
+    head: LogHead,
+    pub(super) version_floor: i64,
+}
+
+/// Takes `count` places. Nobody else can take any until this transaction
+/// ends: the last thing a transaction should wait for.
+pub(super) async fn take_places<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    count: usize,
+) -> Result<LockedHead, StoreError> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let row = unit.query(sql::TAKE_SEQ).bind(count).optional().await?;
+    let unclaimed = || StoreError::Corrupt(Fault::from("revocation_head is empty: not claimed"));
+    let row = row.ok_or_else(unclaimed)?;
+    let fields = Fields::<DB>::new(&row, "revocation_head", "seq");
+    Ok(LockedHead { version_floor: fields.int("version_floor")?, head: log_head::<DB>(&row)? })
+}
+
+/// Writes one entry at the place that was just taken.
+pub(super) async fn append<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    draft: Draft,
+) -> Result<Revocation, StoreError> {
+    let locked = take_places(unit, 1).await?;
+    write(unit, &locked, locked.head.seq, draft).await
+}
+
+/// Writes entries in their order.
+pub(super) async fn append_all<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    drafts: Vec<Draft>,
+) -> Result<Vec<Revocation>, StoreError> {
+    if drafts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let locked = take_places(unit, drafts.len()).await?;
+    let first = locked.head.seq.saturating_add(1).saturating_sub_unsigned(drafts.len() as u64);
+    let mut written = Vec::with_capacity(drafts.len());
+    for (seq, draft) in (first..).zip(drafts) {
+        written.push(write(unit, &locked, seq, draft).await?);
+    }
+    Ok(written)
+}
+
+/// Writes one entry at the newest place of `locked`.
+pub(super) async fn write_newest<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    locked: &LockedHead,
+    draft: Draft,
+) -> Result<Revocation, StoreError> {
+    write(unit, locked, locked.head.seq, draft).await
+}
+
+async fn write<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    locked: &LockedHead,
+    seq: i64,
+    draft: Draft,
+) -> Result<Revocation, StoreError> {
+    let entry = placed(seq, &locked.head, draft);
+    let (kind, subject, min_version) = stored(&entry.target);
+    unit.query(sql::INSERT_ENTRY)
+        .bind(entry.seq)
+        .bind(entry.id)
+        .bind(kind)
+        .bind(subject)
+        .bind(min_version)
+        .bind(entry.expires_at)
+        .bind(entry.at)
+        .bind(entry.reason.as_str())
+        .bind(entry.actor.as_str())
+        .run()
+        .await?;
+    Ok(entry)
+}
+
+/// The entry in force for a target that was revoked before: the newest one
+/// about it, or, once that has been swept, what it must have said.
+pub(super) async fn in_force<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    draft: Draft,
+) -> Result<Revocation, StoreError> {
+    let (kind, subject, _) = stored(&draft.target);
+    let newest = unit.query(sql::SELECT_ENTRY_IN_FORCE).bind(kind).bind(subject);
+    if let Some(row) = newest.optional().await? {
+        return revocation::<DB>(&row);
+    }
+    let head = log_head::<DB>(&unit.query(sql::SELECT_HEAD).one().await?)?;
+    Ok(placed(head.seq, &head, draft))
+}
+
+fn placed(seq: i64, head: &LogHead, draft: Draft) -> Revocation {
+    let life = Duration::from_secs(u64::try_from(head.max_access_lifetime_s).unwrap_or(0));
+    let ends = !matches!(draft.target, Target::Key(_));
+    Revocation {
+        seq,
+        id: draft.id,
+        target: draft.target,
+        expires_at: ends.then(|| draft.at.plus(life.saturating_add(LEEWAY_MAX))),
+        at: draft.at,
+        reason: draft.reason,
+        actor: draft.actor.to_owned(),
+    }
+}
+
+/// A target as its columns `kind`, `subject` and `min_version`.
+fn stored(target: &Target) -> (&'static str, String, Option<i64>) {
+    match target {
+        Target::Session(id) => ("session", id.to_string(), None),
+        Target::User { id, min_version } => ("user", id.to_string(), Some(*min_version)),
+        Target::Client { id, min_version } => ("client", id.to_string(), Some(*min_version)),
+        Target::Key(kid) => ("key", kid.to_string(), None),
+        Target::All { min_version } => ("all", String::new(), Some(*min_version)),
+    }
+}
+
+pub(super) async fn look<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    known_seq: &i64,
+) -> Result<Look, StoreError> {
+    let row = unit.query(sql::LOOK).bind(*known_seq).one().await?;
+    let fields = Fields::<DB>::new(&row, "revocations", "known_id");
+    let known_id = match fields.optional_text("known_id")? {
+        Some(_) => Some(fields.uuid("known_id")?),
+        None => None,
+    };
+    Ok(Look { head: log_head::<DB>(&row)?, known_id })
+}
+
+pub(super) async fn after<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    (seq, limit): &(i64, u32),
+) -> Result<Vec<Revocation>, StoreError> {
+    let rows = unit.query(sql::SELECT_LOG).bind(*seq).bind(*limit).all().await?;
+    rows.iter().map(revocation::<DB>).collect()
+}
+
+pub(super) async fn sweep<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    (now, limit): &(Timestamp, u32),
+) -> Result<u64, StoreError> {
+    let expired = unit.query(sql::DELETE_EXPIRED).bind(now.minus(LEEWAY_MAX)).bind(*limit);
+    let sessions = expired.all().await?.len();
+    let dead = unit.query(sql::DELETE_DEAD_ENTRIES).bind(*now).bind(*limit);
+    let entries = dead.all().await?.len();
+    Ok((sessions + entries) as u64)
+}

@@ -1,0 +1,73 @@
+//! Bringing a database to the schema of this program; forward only.
+
+use sqlx::{
+    SqlSafeStr as _,
+    migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator},
+};
+
+use super::connect::ConnectError;
+use crate::domain::error::Fault;
+
+/// Where sqlx notes what has been applied.
+const TABLE: &str = "_sqlx_migrations";
+
+macro_rules! scripts {
+    ($engine:literal: $($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../../migrations/", $engine, "/", $name, ".sql")))),*]
+    };
+}
+
+/// The scripts of one engine in their order, each with its name.
+pub(super) type Scripts = &'static [(&'static str, &'static str)];
+
+pub(super) const SQLITE: Scripts =
+    scripts!("sqlite": "0001_accounts" "0002_sessions" "0003_revocations");
+
+pub(super) const POSTGRES: Scripts =
+    scripts!("postgres": "0001_accounts" "0002_sessions" "0003_revocations");
+
+/// The names of all migrations, the same for both engines, oldest first.
+pub fn migrations() -> impl Iterator<Item = &'static str> {
+    SQLITE.iter().map(|(name, _)| *name)
+}
+
+/// Applies what has not been applied yet, and gives its names. When there is
+/// nothing to apply, nothing is written: a role without the right to create
+/// tables can run the service.
+///
+/// sqlx's own advisory lock keeps replicas apart on PostgreSQL. After an
+/// error that lock may still be held: the connection must then be closed.
+pub(super) async fn apply<C: Migrate>(
+    connection: &mut C,
+    scripts: Scripts,
+) -> Result<Vec<&'static str>, ConnectError> {
+    // An error here means that there is no such table yet.
+    let applied = connection.list_applied_migrations(TABLE).await.unwrap_or_default();
+    let migrator = Migrator::with_migrations(resolved(scripts));
+    let is_applied = |new: &Migration| {
+        applied.iter().any(|old| old.version == new.version && old.checksum == new.checksum)
+    };
+    if applied.len() == scripts.len() && migrator.iter().all(is_applied) {
+        return Ok(Vec::new());
+    }
+    migrator.run_direct(None, connection, false).await.map_err(refused)?;
+    let before = |version: i64| applied.iter().any(|old| old.version == version);
+    let new = (1..).zip(scripts).filter(|(version, _)| !before(*version));
+    Ok(new.map(|(_, (name, _))| *name).collect())
+}
+
+/// The number of a script is its place in the list.
+fn resolved(scripts: Scripts) -> Vec<Migration> {
+    let migration = |(version, (name, text)): (i64, &(&'static str, &'static str))| {
+        let kind = MigrationType::Simple;
+        Migration::new(version, (*name).into(), kind, text.into_sql_str(), false)
+    };
+    (1..).zip(scripts).map(migration).collect()
+}
+
+fn refused(error: MigrateError) -> ConnectError {
+    match error {
+        MigrateError::VersionMissing(version) => ConnectError::NewerSchema { version },
+        error => ConnectError::Migration(Fault::caused_by("migrating the database", error)),
+    }
+}

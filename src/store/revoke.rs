@@ -1,0 +1,83 @@
+//! Revoking: the change itself and its log entry, in one transaction.
+
+use super::{
+    accounts,
+    engine::Engine,
+    log::{self, Draft},
+    port::{Revoke, RevokeTarget, StoreError},
+    rows::Fields,
+    sessions, sql,
+    unit::{Query, Unit},
+};
+use crate::domain::{clock::Timestamp, id::UserId, revocation::Revocation};
+
+pub(super) async fn revoke<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &Revoke,
+) -> Result<Option<Revocation>, StoreError> {
+    match &request.target {
+        RevokeTarget::Session(id) => sessions::revoke(unit, *id, draft(request, 0)).await,
+        RevokeTarget::User(id) => {
+            let bump = unit.query(sql::BUMP_USER).bind(*id);
+            match bumped(bump).await? {
+                Some(version) => log::append(unit, draft(request, version)).await.map(Some),
+                None => Ok(None),
+            }
+        }
+        RevokeTarget::DisableUser(id) => disable(unit, request, *id).await,
+        RevokeTarget::Client(id) => {
+            let bump = unit.query(sql::BUMP_CLIENT).bind(id);
+            match bumped(bump).await? {
+                Some(version) => log::append(unit, draft(request, version)).await.map(Some),
+                None => Ok(None),
+            }
+        }
+        RevokeTarget::All => revoke_all(unit, request).await.map(Some),
+    }
+}
+
+/// The entry that a request asks for.
+fn draft(request: &Revoke, min_version: i64) -> Draft {
+    Draft {
+        id: request.entry_id,
+        target: request.target.logged(min_version),
+        at: request.now,
+        reason: request.reason.clone(),
+        actor: request.actor,
+    }
+}
+
+/// The version that a row was raised to; `None` when no row was.
+async fn bumped<DB: Engine>(bump: Query<'_, DB>) -> Result<Option<i64>, StoreError> {
+    let row = bump.optional().await?;
+    row.map(|row| Fields::<DB>::new(&row, "users or clients", "version").int("version")).transpose()
+}
+
+async fn disable<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &Revoke,
+    id: UserId,
+) -> Result<Option<Revocation>, StoreError> {
+    let bump = unit.query(sql::DISABLE_USER).bind(id).bind(request.now);
+    if let Some(version) = bumped(bump).await? {
+        return log::append(unit, draft(request, version)).await.map(Some);
+    }
+    let Some(account) = accounts::by_id(unit, &id).await? else { return Ok(None) };
+    let at: Timestamp = account.disabled_at.unwrap_or(request.now);
+    let known = Draft { at, ..draft(request, account.version) };
+    log::in_force(unit, known).await.map(Some)
+}
+
+/// The head is locked before the versions are read: whoever raises a version
+/// afterwards also comes afterwards in the log.
+async fn revoke_all<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &Revoke,
+) -> Result<Revocation, StoreError> {
+    let locked = log::take_places(unit, 1).await?;
+    let row = unit.query(sql::SELECT_MAX_VERSION).one().await?;
+    let largest = Fields::<DB>::new(&row, "users", "version").int("version")?;
+    let floor = locked.version_floor.max(largest).saturating_add(1);
+    unit.query(sql::RAISE_FLOOR).bind(floor).run().await?;
+    log::write_newest(unit, &locked, draft(request, floor)).await
+}

@@ -1,0 +1,166 @@
+//! Opening sessions, and listing them.
+
+use uuid::Uuid;
+
+use super::{
+    accounts,
+    engine::Engine,
+    log::{self, Draft, LEEWAY_MAX},
+    port::{NewSession, OpenSession, StoreError},
+    rows::{Fields, joined, session},
+    sql,
+    unit::Unit,
+};
+use crate::domain::{
+    clock::Timestamp,
+    error::Fault,
+    id::{SessionId, UserId},
+    policy::Audience,
+    revocation::{Reason, Revocation, Target},
+    session::Session,
+};
+
+/// The most expired sessions that one login clears away; the sweeper takes
+/// what is left.
+const CLEARED_PER_LOGIN: u32 = 100;
+
+/// Stands behind every id, whose characters are `0-9 a-f -`.
+const BEHIND_EVERY_ID: &str = "g";
+
+/// The write that locks the user comes first, so logins of one user pass one
+/// after another, and each sees the sessions of those before it.
+pub(super) async fn open<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    new: &NewSession,
+) -> Result<OpenSession, StoreError> {
+    let Some(session) = admitted(unit, new).await? else { return Ok(OpenSession::Refused) };
+    let expired = unit.query(sql::DELETE_EXPIRED_OF_USER).bind(session.user_id);
+    let expired = expired.bind(session.created_at.minus(LEEWAY_MAX)).bind(CLEARED_PER_LOGIN);
+    expired.run().await?;
+    let over = revoke_over_limit(unit, &session, new.max_sessions).await?;
+    insert(unit, &session).await?;
+    let account = accounts::by_id(unit, &session.user_id).await?;
+    let gone = || StoreError::Corrupt(Fault::from("a locked user has disappeared"));
+    let account = account.ok_or_else(gone)?;
+    let ended = log::append_all(unit, over).await?;
+    Ok(OpenSession::Opened { session, account, ended })
+}
+
+/// The session at the versions of now, if user and client still allow it.
+async fn admitted<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    new: &NewSession,
+) -> Result<Option<Session>, StoreError> {
+    let session = &new.session;
+    let login = unit.query(sql::RECORD_LOGIN).bind(session.user_id).bind(new.checked_version);
+    let Some(user) = login.bind(session.created_at).optional().await? else { return Ok(None) };
+    let client = unit.query(sql::SELECT_ENABLED_CLIENT).bind(&session.client_id);
+    let Some(client) = client.optional().await? else {
+        unit.undo();
+        return Ok(None);
+    };
+    Ok(Some(Session {
+        user_version: Fields::<DB>::new(&user, "users", "version").int("version")?,
+        client_version: Fields::<DB>::new(&client, "clients", "version").int("version")?,
+        revoked_at: None,
+        revoke_reason: None,
+        ..session.clone()
+    }))
+}
+
+/// Makes room for `session` among the live ones.
+async fn revoke_over_limit<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    session: &Session,
+    max_sessions: u32,
+) -> Result<Vec<Draft>, StoreError> {
+    let rows = unit
+        .query(sql::REVOKE_OVER_LIMIT)
+        .bind(session.user_id)
+        .bind(session.user_version)
+        .bind(&session.client_id)
+        .bind(session.client_version)
+        .bind(session.created_at)
+        .bind(max_sessions.saturating_sub(1))
+        .bind(Reason::SessionLimit.as_str())
+        .all()
+        .await?;
+    let id = |row| Fields::<DB>::new(row, "sessions", "id").parse("id", SessionId::parse);
+    let mut ended = rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
+    ended.sort_unstable();
+    Ok(ended.into_iter().map(|id| limit_draft(session, id)).collect())
+}
+
+/// The entry's id is as random as the id of the session that made it needed.
+fn limit_draft(opened: &Session, ended: SessionId) -> Draft {
+    Draft {
+        id: Uuid::new_v5(&opened.id.uuid(), ended.uuid().as_bytes()),
+        target: Target::Session(ended),
+        at: opened.created_at,
+        reason: Reason::SessionLimit,
+        actor: "system",
+    }
+}
+
+async fn insert<DB: Engine>(unit: &mut Unit<'_, DB>, session: &Session) -> Result<(), StoreError> {
+    unit.query(sql::INSERT_SESSION)
+        .bind(session.id)
+        .bind(session.user_id)
+        .bind(session.user_version)
+        .bind(&session.client_id)
+        .bind(session.client_version)
+        .bind(session.generation)
+        .bind(session.rotated_at)
+        .bind(session.created_at)
+        .bind(session.expires_at)
+        .bind(session.idle_expires_at)
+        .bind(session.auth_time)
+        .bind(joined(session.amr.iter().map(String::as_str)))
+        .bind(session.scopes.to_string())
+        .bind(joined(session.audience.iter().map(Audience::as_str)))
+        .bind(session.label.as_str())
+        .bind(session.ip.as_str())
+        .bind(session.user_agent.as_str())
+        .run()
+        .await
+}
+
+/// Revokes one session, once. `None` when there is no such session.
+pub(super) async fn revoke<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    id: SessionId,
+    draft: Draft,
+) -> Result<Option<Revocation>, StoreError> {
+    if mark_revoked(unit, id, &draft).await? {
+        return log::append(unit, draft).await.map(Some);
+    }
+    let row = unit.query(sql::SELECT_SESSION).bind(id).optional().await?;
+    let Some(row) = row else { return Ok(None) };
+    let known = session::<DB>(&row)?;
+    let at = known.revoked_at.unwrap_or(draft.at);
+    let reason = known.revoke_reason.unwrap_or(Reason::Other(String::new()));
+    log::in_force(unit, Draft { at, reason, actor: "system", ..draft }).await.map(Some)
+}
+
+/// True when this call is the one that revoked it.
+pub(super) async fn mark_revoked<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    id: SessionId,
+    draft: &Draft,
+) -> Result<bool, StoreError> {
+    let mark = unit.query(sql::REVOKE_SESSION).bind(id).bind(draft.at);
+    Ok(mark.bind(draft.reason.as_str()).optional().await?.is_some())
+}
+
+/// What is asked of the list: whose, before which id, when, how many.
+pub(super) type Page = (UserId, Option<SessionId>, Timestamp, u32);
+
+pub(super) async fn list_live<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    (user, before, now, limit): &Page,
+) -> Result<Vec<Session>, StoreError> {
+    let before = before.map_or_else(|| BEHIND_EVERY_ID.to_owned(), |id| id.to_string());
+    let page = unit.query(sql::SELECT_LIVE_SESSIONS).bind(*user).bind(before);
+    let rows = page.bind(*now).bind(*limit).all().await?;
+    rows.iter().map(session::<DB>).collect()
+}

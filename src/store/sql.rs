@@ -1,0 +1,222 @@
+//! Every statement of the store, once, for both engines: numbered
+//! placeholders, no dates, no `now()`.
+//!
+//! Two rules of PostgreSQL's READ COMMITTED decide how they are cut. A write
+//! that waited for another one checks its own row again, but not what its
+//! subqueries saw: what must be fresh after waiting is asked for in a
+//! statement of its own. And the state check stands in the `WHERE` of the
+//! write: the row that it returns is the only proof of having won.
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
+        $($(#[$doc])* pub const $name: &str = $sql;)*
+
+        /// All of them with their names, to be prepared on both engines by a
+        /// test: no macro could check one text against two databases.
+        pub const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+/// An account, from `users u`.
+macro_rules! account {
+    () => {
+        "u.id AS account_id, u.version AS account_version, u.display_name, u.roles, \
+         u.created_at AS account_created_at, u.disabled_at AS account_disabled_at, u.last_login_at, \
+         (SELECT i.canonical FROM user_identifiers i \
+          WHERE i.user_id = u.id AND i.kind = 'username') AS username, \
+         (SELECT i.canonical FROM user_identifiers i \
+          WHERE i.user_id = u.id AND i.kind = 'email') AS email"
+    };
+}
+
+/// A session, from `sessions s`.
+macro_rules! session {
+    () => {
+        "s.id, s.user_id, s.user_version, s.client_id, s.client_version, s.generation, \
+         s.rotated_at, s.created_at, s.expires_at, s.idle_expires_at, s.auth_time, s.amr, s.scope, \
+         s.audience, s.label, s.ip, s.user_agent, s.revoked_at, s.revoke_reason"
+    };
+}
+
+/// A log entry, from `revocations`.
+macro_rules! entry {
+    () => {
+        "seq, id, kind, subject, min_version, expires_at, at, reason, actor"
+    };
+}
+
+/// A user's version, but at least the version floor.
+macro_rules! lifted {
+    () => {
+        "CASE WHEN version < (SELECT h.version_floor FROM revocation_head h) \
+         THEN (SELECT h.version_floor FROM revocation_head h) ELSE version END"
+    };
+}
+
+/// What must hold for a refresh token to be taken: $1 session, $2 generation,
+/// $3 client, $4 now.
+macro_rules! refreshable {
+    () => {
+        "id = $1 AND generation = $2 AND client_id = $3 AND revoked_at IS NULL \
+         AND expires_at > $4 AND (idle_expires_at IS NULL OR idle_expires_at > $4) \
+         AND user_version >= (SELECT h.version_floor FROM revocation_head h) \
+         AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id \
+             AND u.version = sessions.user_version AND u.disabled_at IS NULL) \
+         AND EXISTS (SELECT 1 FROM clients c WHERE c.id = sessions.client_id \
+             AND c.version = sessions.client_version AND c.disabled_at IS NULL)"
+    };
+}
+
+statements! {
+    // --- instance ---
+    /// Makes a new database ours: $1 issuer, $2 lifetime in s, $3 now.
+    INSERT_INSTANCE = "INSERT INTO instance (only_row, issuer, max_session_lifetime_s, created_at) \
+        VALUES (1, $1, $2, $3) ON CONFLICT (only_row) DO NOTHING";
+    /// Whose database it is.
+    SELECT_INSTANCE = "SELECT issuer, max_session_lifetime_s FROM instance";
+    /// Raises the largest session lifetime to $1 s.
+    RAISE_SESSION_LIFETIME = "UPDATE instance SET max_session_lifetime_s = $1 \
+        WHERE max_session_lifetime_s < $1";
+    /// Adds a client: $1 id, $2 now.
+    INSERT_CLIENT = "INSERT INTO clients (id, version, created_at) VALUES ($1, 1, $2) \
+        ON CONFLICT (id) DO NOTHING";
+    /// Begins the log: $1 epoch, $2 lifetime in s.
+    INSERT_HEAD = "INSERT INTO revocation_head \
+        (only_row, epoch, seq, version_floor, max_access_lifetime_s) \
+        VALUES (1, $1, 0, 0, $2) ON CONFLICT (only_row) DO NOTHING";
+    /// Raises the largest access lifetime to $1 s.
+    RAISE_ACCESS_LIFETIME = "UPDATE revocation_head SET max_access_lifetime_s = $1 \
+        WHERE max_access_lifetime_s < $1";
+
+    // --- accounts ---
+    /// A new user: $1 id, $2 hash, $3 display name, $4 roles, $5 now. It
+    /// starts at the version floor: below it, it could never refresh.
+    INSERT_USER = "INSERT INTO users (id, version, password_hash, display_name, roles, created_at) \
+        VALUES ($1, COALESCE((SELECT CASE WHEN h.version_floor > 1 THEN h.version_floor ELSE 1 END \
+            FROM revocation_head h), 1), $2, $3, $4, $5)";
+    /// Takes an identifier, if it is free: $1 kind, $2 text, $3 user.
+    INSERT_IDENTIFIER = "INSERT INTO user_identifiers (kind, canonical, user_id) \
+        VALUES ($1, $2, $3) ON CONFLICT (kind, canonical) DO NOTHING RETURNING kind";
+    /// The user with the identifier of kind $1 and text $2, and its password.
+    SELECT_CREDENTIALS = concat!("SELECT ", account!(), ", u.password_hash \
+        FROM user_identifiers k JOIN users u ON u.id = k.user_id \
+        WHERE k.kind = $1 AND k.canonical = $2");
+    /// The user $1.
+    SELECT_USER = concat!("SELECT ", account!(), " FROM users u WHERE u.id = $1");
+    /// Users after $1, at most $2.
+    SELECT_USERS = concat!("SELECT ", account!(), " FROM users u WHERE u.id > $1 \
+        ORDER BY u.id LIMIT $2");
+    /// Compare and set: $1 user, $2 old hash, $3 new hash.
+    REPLACE_PASSWORD_HASH = "UPDATE users SET password_hash = $3 \
+        WHERE id = $1 AND password_hash = $2 RETURNING id";
+
+    // --- sessions ---
+    /// Locks the user $1 for a login at $3 and lifts it to the version floor,
+    /// if it is enabled and still at version $2. Another login may have lifted
+    /// it meanwhile: only that leads to exactly the floor.
+    RECORD_LOGIN = concat!("UPDATE users SET last_login_at = $3, version = ", lifted!(), " \
+        WHERE id = $1 AND disabled_at IS NULL AND (version = $2 OR ($2 < version \
+            AND version = (SELECT h.version_floor FROM revocation_head h))) RETURNING version");
+    /// The version of the client $1, if it is enabled.
+    SELECT_ENABLED_CLIENT = "SELECT version FROM clients WHERE id = $1 AND disabled_at IS NULL";
+    /// Deletes sessions of the user $1 that were over at $2, at most $3.
+    DELETE_EXPIRED_OF_USER = "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s \
+        WHERE s.user_id = $1 AND s.expires_at <= $2 LIMIT $3)";
+    /// Revokes all live sessions of the user $1 (version $2) on the client $3
+    /// (version $4) but the $6 newest: $5 now, $7 reason.
+    REVOKE_OVER_LIMIT = "UPDATE sessions SET revoked_at = $5, revoke_reason = $7 \
+        WHERE revoked_at IS NULL AND id IN (SELECT s.id FROM sessions s WHERE s.user_id = $1 \
+            AND s.user_version = $2 AND s.client_id = $3 AND s.client_version = $4 \
+            AND s.revoked_at IS NULL AND s.expires_at > $5 \
+            AND (s.idle_expires_at IS NULL OR s.idle_expires_at > $5) \
+            ORDER BY s.created_at DESC, s.id DESC LIMIT 9223372036854775807 OFFSET $6) \
+        RETURNING id";
+    /// A new session.
+    INSERT_SESSION = "INSERT INTO sessions (id, user_id, user_version, client_id, client_version, \
+        generation, rotated_at, created_at, expires_at, idle_expires_at, auth_time, amr, scope, \
+        audience, label, ip, user_agent) VALUES \
+        ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    /// Live sessions of the user $1 before the id $2 at $3, at most $4.
+    SELECT_LIVE_SESSIONS = concat!("SELECT ", session!(), " FROM sessions s \
+        JOIN users u ON u.id = s.user_id JOIN clients c ON c.id = s.client_id \
+        CROSS JOIN revocation_head h \
+        WHERE s.user_id = $1 AND s.id < $2 AND s.revoked_at IS NULL AND s.expires_at > $3 \
+        AND (s.idle_expires_at IS NULL OR s.idle_expires_at > $3) \
+        AND u.disabled_at IS NULL AND u.version = s.user_version \
+        AND c.disabled_at IS NULL AND c.version = s.client_version \
+        AND s.user_version >= h.version_floor ORDER BY s.id DESC LIMIT $4");
+
+    // --- rotation ---
+    /// Uses a refresh token up; $5 is the new idle end.
+    ADVANCE = concat!("UPDATE sessions SET generation = generation + 1, rotated_at = $4, \
+        idle_expires_at = $5 WHERE ", refreshable!(), " RETURNING id");
+    /// Uses a refresh token that stays good; $5 is the new idle end.
+    PROLONG = concat!("UPDATE sessions SET idle_expires_at = $5 WHERE ", refreshable!(),
+        " RETURNING id");
+    /// The session $1 and all that it depends on.
+    SELECT_STANDING = concat!("SELECT ", session!(), ", ", account!(), ", \
+        c.version AS current_client_version, c.disabled_at AS client_disabled_at, h.version_floor \
+        FROM sessions s JOIN users u ON u.id = s.user_id JOIN clients c ON c.id = s.client_id \
+        CROSS JOIN revocation_head h WHERE s.id = $1");
+
+    // --- revocation ---
+    /// Revokes the session $1 at $2 for $3, once.
+    REVOKE_SESSION = "UPDATE sessions SET revoked_at = $2, revoke_reason = $3 \
+        WHERE id = $1 AND revoked_at IS NULL RETURNING id";
+    /// The session $1.
+    SELECT_SESSION = concat!("SELECT ", session!(), " FROM sessions s WHERE s.id = $1");
+    /// Raises the version of the user $1, above the version floor too.
+    BUMP_USER = concat!("UPDATE users SET version = 1 + ", lifted!(), " \
+        WHERE id = $1 RETURNING version");
+    /// Disables the user $1 at $2 and raises its version, once.
+    DISABLE_USER = concat!("UPDATE users SET disabled_at = $2, version = 1 + ", lifted!(), " \
+        WHERE id = $1 AND disabled_at IS NULL RETURNING version");
+    /// Raises the version of the client $1.
+    BUMP_CLIENT = "UPDATE clients SET version = version + 1 WHERE id = $1 RETURNING version";
+    /// The largest version of any user.
+    SELECT_MAX_VERSION = "SELECT COALESCE(MAX(version), 0) AS version FROM users";
+    /// Lifts the version floor to $1.
+    RAISE_FLOOR = "UPDATE revocation_head SET version_floor = $1";
+
+    // --- log ---
+    /// Takes the next $1 places in the log. Its row lock, held until the
+    /// commit, gives `seq` the order of the commits.
+    TAKE_SEQ = "UPDATE revocation_head SET seq = seq + $1 \
+        RETURNING seq, epoch, version_floor, max_access_lifetime_s";
+    /// A new entry.
+    INSERT_ENTRY = concat!("INSERT INTO revocations (", entry!(), ") \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+    /// The newest entry of kind $1 about $2.
+    SELECT_ENTRY_IN_FORCE = concat!("SELECT ", entry!(), " FROM revocations \
+        WHERE kind = $1 AND subject = $2 ORDER BY seq DESC LIMIT 1");
+    /// The head.
+    SELECT_HEAD = "SELECT epoch, seq, version_floor, max_access_lifetime_s FROM revocation_head";
+    /// The head, and the id of the entry $1.
+    LOOK = "SELECT h.epoch, h.seq, h.max_access_lifetime_s, \
+        (SELECT r.id FROM revocations r WHERE r.seq = $1) AS known_id FROM revocation_head h";
+    /// Entries after $1, at most $2.
+    SELECT_LOG = concat!("SELECT ", entry!(), " FROM revocations WHERE seq > $1 \
+        ORDER BY seq LIMIT $2");
+
+    // --- sweeping ---
+    /// Deletes sessions that were over at $1, at most $2.
+    DELETE_EXPIRED = "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s \
+        WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2) RETURNING id";
+    /// Deletes entries that can kill nothing after $1, at most $2, and never
+    /// the newest.
+    DELETE_DEAD_ENTRIES = "DELETE FROM revocations WHERE seq IN (SELECT r.seq FROM revocations r \
+        WHERE r.expires_at <= $1 AND r.seq < (SELECT h.seq FROM revocation_head h) \
+        ORDER BY r.expires_at LIMIT $2) RETURNING seq";
+}
+
+/// PostgreSQL's clock in microseconds. SQLite has no clock of its own.
+pub const POSTGRES_TIME: &str =
+    "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS micros";
+
+/// Leaves no transaction open on a PostgreSQL connection that is taken from
+/// its pool: sqlx 0.9.0 can give one back inside a transaction that it does
+/// not know of, when its `BEGIN` was cancelled. The pair costs one round trip,
+/// in place of the pool's ping; the server warns about it only when there was
+/// something to undo. In a failed transaction the pair fails, and the pool
+/// then closes the connection.
+pub const POSTGRES_LEAVE_TRANSACTION: &str = "BEGIN; ROLLBACK";

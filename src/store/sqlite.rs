@@ -1,0 +1,161 @@
+//! Opening SQLite: one file, one writer, readers beside it.
+
+use std::{
+    fs::{OpenOptions, Permissions},
+    io::ErrorKind,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::PathBuf,
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool,
+    sqlite::{
+        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
+        SqliteSynchronous,
+    },
+};
+
+use super::{
+    connect::{ConnectError, StoreOptions, unopened},
+    engine::Engine as _,
+    migrate::{self, SQLITE},
+};
+use crate::domain::error::Fault;
+
+/// Read and written by its owner only: it holds password hashes. SQLite gives
+/// the files beside it (`-wal`, `-shm`) the same mode.
+const FILE_MODE: u32 = 0o600;
+
+/// How often a migration is tried: another process may be at it.
+const MIGRATE_ATTEMPTS: usize = 5;
+
+/// The path of a database file.
+pub(super) struct Path(PathBuf);
+
+impl Path {
+    /// Takes what follows `sqlite:`, with or without two slashes.
+    pub(super) fn parse(rest: &str) -> Result<Self, ConnectError> {
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        if path.is_empty() || path == ":memory:" || path.starts_with("file:") {
+            return Err(ConnectError::InvalidUrl(
+                "must name a file: a database in memory forgets what was revoked",
+            ));
+        }
+        if path.contains('?') {
+            return Err(ConnectError::InvalidUrl("must be 'sqlite:PATH', without parameters"));
+        }
+        Ok(Self(PathBuf::from(path)))
+    }
+}
+
+/// The writer, of one connection, and the readers.
+pub(super) async fn open(
+    path: &Path,
+    options: StoreOptions,
+) -> Result<(SqlitePool, SqlitePool), ConnectError> {
+    migrate(path, options).await?;
+    let writer = pool(options, 1).connect_with(file(path, options)).await;
+    let writer = writer.map_err(unopened::<Sqlite>)?;
+    check(&writer).await?;
+    let readers = pool(options, options.max_connections);
+    let reader = readers.connect_with(file(path, options).read_only(true)).await;
+    Ok((writer, reader.map_err(unopened::<Sqlite>)?))
+}
+
+/// Creates the file if there is none, and applies migrations.
+pub(super) async fn migrate(
+    path: &Path,
+    options: StoreOptions,
+) -> Result<Vec<&'static str>, ConnectError> {
+    create(path)?;
+    let mut outcome = try_migrate(path, options).await;
+    for _ in 1..MIGRATE_ATTEMPTS {
+        match outcome {
+            // SQLite has no advisory locks. Whoever migrates at the same time
+            // meets the tables of the other, is undone whole, and finds
+            // nothing left to do when it comes again.
+            Err(ConnectError::Migration(_) | ConnectError::Unavailable(_)) => {
+                outcome = try_migrate(path, options).await;
+            }
+            _ => break,
+        }
+    }
+    outcome
+}
+
+async fn try_migrate(
+    path: &Path,
+    options: StoreOptions,
+) -> Result<Vec<&'static str>, ConnectError> {
+    let mut connection = file(path, options).connect().await.map_err(unopened::<Sqlite>)?;
+    let outcome = migrate::apply(&mut connection, SQLITE).await;
+    let closed = connection.close().await.map_err(unopened::<Sqlite>);
+    outcome.and_then(|applied| closed.map(|()| applied))
+}
+
+fn file(path: &Path, options: StoreOptions) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(&path.0)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(options.lock_timeout)
+        .pragma("trusted_schema", "OFF")
+}
+
+/// The connections need no test before use, and live as long as the process.
+fn pool(options: StoreOptions, max_connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(max_connections.max(1))
+        .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+}
+
+/// Creates the file with its mode, whatever the umask; an existing file
+/// keeps its own.
+fn create(path: &Path) -> Result<(), ConnectError> {
+    let failed =
+        |error| ConnectError::Unavailable(Fault::caused_by("creating the database file", error));
+    match OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path.0) {
+        Ok(file) => file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(failed),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// What keeps acknowledged writes safe, and how SQLite must answer when
+/// asked for it. 2 is `synchronous=FULL`: in WAL mode, NORMAL loses commits
+/// on a power cut.
+const PROMISED: [(&str, &str, &str); 4] = [
+    ("journal_mode", "PRAGMA journal_mode", "wal"),
+    ("synchronous", "PRAGMA synchronous", "2"),
+    ("foreign_keys", "PRAGMA foreign_keys", "1"),
+    ("trusted_schema", "PRAGMA trusted_schema", "0"),
+];
+
+async fn check(pool: &SqlitePool) -> Result<(), ConnectError> {
+    let mut connection = pool.acquire().await.map_err(unopened::<Sqlite>)?;
+    for (name, statement, wanted) in PROMISED {
+        let found = pragma(&mut connection, name, statement).await?;
+        if found != wanted {
+            return Err(ConnectError::Unfit(format!("SQLite has {name}={found}, not {wanted}")));
+        }
+    }
+    Ok(())
+}
+
+async fn pragma(
+    connection: &mut SqliteConnection,
+    name: &str,
+    statement: &'static str,
+) -> Result<String, ConnectError> {
+    let rows = Sqlite::fetch(connection, statement, SqliteArguments::default()).await;
+    let rows = rows.map_err(unopened::<Sqlite>)?;
+    let silent = || ConnectError::Unfit(format!("SQLite does not tell its {name}"));
+    let row = rows.first().ok_or_else(silent)?;
+    let number = || Sqlite::int(row, name).ok().flatten().map(|number| number.to_string());
+    number().or_else(|| Sqlite::text(row, name).ok().flatten()).ok_or_else(silent)
+}

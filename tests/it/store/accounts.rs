@@ -1,0 +1,117 @@
+//! Users and identifiers.
+
+use tokenward::{
+    domain::{
+        account::{Account, Identifier, Role},
+        id::UserId,
+        password::PasswordHash,
+    },
+    store::port::CreateUser,
+};
+
+use super::fixture::{Fixture, at, new_account};
+use crate::support::determinism::START;
+
+on_both_engines! {
+    what_is_written_is_read_back
+    identifiers_are_unique_per_kind_and_leave_nothing_behind
+    unknown_is_not_an_error
+    users_are_listed_by_id_in_pages
+    db_01_hostile_text_is_only_text
+    a_password_hash_is_replaced_once
+}
+
+async fn what_is_written_is_read_back(fixture: &Fixture) {
+    let mut new = new_account("alice");
+    new.identifiers.push(Identifier::parse("alice@example.org").unwrap());
+    fixture.store.create_user(new.clone(), at(5)).await.unwrap();
+    let expected = Account {
+        id: new.id,
+        version: 1,
+        username: Some("alice".to_owned()),
+        email: Some("alice@example.org".to_owned()),
+        display_name: new.display_name.clone(),
+        roles: vec![Role::parse("reader").unwrap(), Role::parse("writer").unwrap()],
+        created_at: at(5),
+        disabled_at: None,
+        last_login_at: None,
+    };
+    assert_eq!(fixture.store.user(new.id).await.unwrap(), Some(expected.clone()));
+    for identifier in new.identifiers {
+        let found = fixture.store.credentials(identifier.clone()).await.unwrap().unwrap();
+        assert_eq!(found.account, expected);
+        assert_eq!(found.password_hash.unwrap().expose(), "$argon2id$1");
+        let found = fixture.store.user_by_identifier(identifier).await.unwrap();
+        assert_eq!(found, Some(expected.clone()));
+    }
+}
+
+async fn identifiers_are_unique_per_kind_and_leave_nothing_behind(fixture: &Fixture) {
+    let mut first = new_account("alice");
+    first.identifiers.push(Identifier::parse("alice@example.org").unwrap());
+    fixture.store.create_user(first, START).await.unwrap();
+    let mut second = new_account("bob");
+    second.identifiers.push(Identifier::parse("Alice@Example.org").unwrap());
+    let id = second.id;
+    let outcome = fixture.store.create_user(second, START).await.unwrap();
+    assert_eq!(outcome, CreateUser::Taken("email"));
+    assert_eq!(fixture.store.user(id).await.unwrap(), None, "the user row is undone");
+    let bob = Identifier::parse("bob").unwrap();
+    assert!(fixture.store.credentials(bob).await.unwrap().is_none(), "and its username is free");
+    fixture.user("bob").await;
+    let outcome = fixture.store.create_user(new_account("BOB"), START).await.unwrap();
+    assert_eq!(outcome, CreateUser::Taken("username"));
+}
+
+async fn unknown_is_not_an_error(fixture: &Fixture) {
+    let nobody = Identifier::parse("nobody").unwrap();
+    assert!(fixture.store.credentials(nobody.clone()).await.unwrap().is_none());
+    assert!(fixture.store.user_by_identifier(nobody).await.unwrap().is_none());
+    let id = new_account("nobody").id;
+    assert!(fixture.store.user(id).await.unwrap().is_none());
+}
+
+async fn users_are_listed_by_id_in_pages(fixture: &Fixture) {
+    let mut ids = Vec::new();
+    for name in ["a", "b", "c", "d", "e"] {
+        ids.push(fixture.user(name).await);
+    }
+    ids.sort();
+    let mut listed: Vec<UserId> = Vec::new();
+    loop {
+        let page = fixture.store.users(listed.last().copied(), 2).await.unwrap();
+        assert!(page.len() <= 2);
+        if page.is_empty() {
+            break;
+        }
+        listed.extend(page.iter().map(|account| account.id));
+    }
+    assert_eq!(listed, ids);
+}
+
+async fn db_01_hostile_text_is_only_text(fixture: &Fixture) {
+    for (number, text) in
+        ["'", "\"", "--", "$$", "$1", "\\", "%", "_", ";DROP TABLE users", "\u{2019}", "?1", "é😀"]
+            .into_iter()
+            .enumerate()
+    {
+        let mut new = new_account(&format!("user{number}"));
+        new.display_name = Some(text.to_owned());
+        let id = new.id;
+        fixture.store.create_user(new, START).await.unwrap();
+        let account = fixture.store.user(id).await.unwrap().unwrap();
+        assert_eq!(account.display_name.as_deref(), Some(text));
+    }
+}
+
+async fn a_password_hash_is_replaced_once(fixture: &Fixture) {
+    let id = fixture.user("alice").await;
+    let hash = |text: &str| PasswordHash::new(text.to_owned());
+    let replace = |old, new| fixture.store.replace_password_hash(id, old, new);
+    assert!(replace(hash("$argon2id$1"), hash("$argon2id$2")).await.unwrap());
+    assert!(!replace(hash("$argon2id$1"), hash("$argon2id$3")).await.unwrap());
+    let alice = Identifier::parse("alice").unwrap();
+    let found = fixture.store.credentials(alice).await.unwrap().unwrap();
+    assert_eq!(found.password_hash.unwrap().expose(), "$argon2id$2");
+    assert_eq!(found.account.version, 1, "the version stays");
+}

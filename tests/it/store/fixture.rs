@@ -1,0 +1,228 @@
+//! A claimed, empty store on either engine, and short ways to use it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection,
+};
+use tempfile::TempDir;
+use tokenward::{
+    domain::{
+        account::{Identifier, NewAccount, Role},
+        clock::Timestamp,
+        id::{ClientId, SessionId, UserId},
+        password::PasswordHash,
+        policy::{Audience, Rotation, Scopes},
+        revocation::{Reason, Revocation},
+        session::{Presented, Session},
+    },
+    store::{
+        StoreOptions, connect,
+        port::{
+            Claim, CreateUser, Instance, NewSession, OpenSession, Revoke, RevokeTarget, Rotate,
+            Rotated, Store,
+        },
+    },
+};
+use uuid::Uuid;
+
+use crate::support::{determinism::START, postgres};
+
+pub(super) const ISSUER: &str = "https://auth.example.org";
+pub(super) const ACCESS_S: u64 = 900;
+pub(super) const SESSION_S: u64 = 14 * 24 * 3600;
+pub(super) const WINDOW_S: u64 = 30;
+
+/// `seconds` after the beginning of every test.
+pub(super) fn at(seconds: u64) -> Timestamp {
+    START.plus(Duration::from_secs(seconds))
+}
+
+/// A UUID that no other call gives; they sort in the order of the calls.
+pub(super) fn unique() -> Uuid {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    Uuid::from_u128(COUNT.fetch_add(1, Ordering::Relaxed).into())
+}
+
+pub(super) fn client(name: &str) -> ClientId {
+    ClientId::parse(name).unwrap()
+}
+
+pub(super) fn instance(issuer: &str) -> Instance {
+    Instance {
+        issuer: issuer.to_owned(),
+        max_access_lifetime: Duration::from_secs(ACCESS_S),
+        max_session_lifetime: Duration::from_secs(SESSION_S),
+        clients: vec![client("web"), client("app")],
+        epoch: unique(),
+        now: START,
+    }
+}
+
+pub(super) struct Fixture {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) url: SecretString,
+    folder: Option<TempDir>,
+}
+
+impl Fixture {
+    pub(super) async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("tokenward.db").display());
+        Self::claimed(url, Some(folder)).await
+    }
+
+    pub(super) async fn postgres(test: &str) -> Option<Self> {
+        Some(Self::claimed(postgres::fresh_database(test).await?, None).await)
+    }
+
+    async fn claimed(url: String, folder: Option<TempDir>) -> Self {
+        let url = SecretString::from(url);
+        let store = connect(&url, StoreOptions::default()).await.expect("the store opens");
+        let claim = store.claim(instance(ISSUER)).await.unwrap();
+        assert!(matches!(claim, Claim::Ours { .. }));
+        Self { store, url, folder }
+    }
+
+    /// One more process on the same database.
+    pub(super) async fn another_store(&self) -> Arc<dyn Store> {
+        connect(&self.url, StoreOptions::default()).await.unwrap()
+    }
+
+    pub(super) async fn finish(self) {
+        self.store.close().await;
+        if self.folder.is_none() {
+            postgres::drop_database(self.url.expose_secret()).await;
+        }
+    }
+
+    /// Runs SQL on a connection of its own, beside the store.
+    pub(super) async fn raw(&self, sql: &str) {
+        let (url, sql) = (self.url.expose_secret(), AssertSqlSafe(sql.to_owned()));
+        if self.folder.is_some() {
+            SqliteConnection::connect(url).await.unwrap().execute(sql).await.unwrap();
+        } else {
+            PgConnection::connect(url).await.unwrap().execute(sql).await.unwrap();
+        }
+    }
+
+    /// The one number that SQL gives, on a connection of its own.
+    pub(super) async fn number(&self, sql: &str) -> i64 {
+        let (url, sql) = (self.url.expose_secret(), AssertSqlSafe(sql.to_owned()));
+        if self.folder.is_some() {
+            let mut connection = SqliteConnection::connect(url).await.unwrap();
+            connection.fetch_one(sql).await.unwrap().get(0)
+        } else {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            connection.fetch_one(sql).await.unwrap().get(0)
+        }
+    }
+
+    /// Changes a setting for later connections to this PostgreSQL database.
+    pub(super) async fn alter_database(&self, change: &str) {
+        let alter = format!("format('ALTER DATABASE %I {change}', current_database())");
+        self.raw(&format!("DO $$ BEGIN EXECUTE {alter}; END $$")).await;
+    }
+
+    pub(super) async fn user(&self, name: &str) -> UserId {
+        let account = new_account(name);
+        let id = account.id;
+        assert_eq!(self.store.create_user(account, START).await.unwrap(), CreateUser::Created);
+        id
+    }
+
+    pub(super) async fn open(&self, user: UserId) -> Session {
+        self.open_as(new_session(user, 1)).await
+    }
+
+    pub(super) async fn open_as(&self, new: NewSession) -> Session {
+        match self.store.open_session(new).await.unwrap() {
+            OpenSession::Opened { session, .. } => session,
+            OpenSession::Refused => panic!("refused"),
+        }
+    }
+
+    pub(super) async fn rotate(
+        &self,
+        session: &Session,
+        generation: i64,
+        now: Timestamp,
+    ) -> Rotated {
+        self.store.rotate(rotate(session, generation, now)).await.unwrap()
+    }
+
+    pub(super) async fn revoke(&self, target: RevokeTarget, now: Timestamp) -> Option<Revocation> {
+        self.store.revoke(revoke(target, now)).await.unwrap()
+    }
+
+    pub(super) async fn log(&self) -> Vec<Revocation> {
+        self.store.log_after(0, 1_000).await.unwrap()
+    }
+}
+
+pub(super) fn new_account(name: &str) -> NewAccount {
+    NewAccount {
+        id: UserId::new(unique()),
+        identifiers: vec![Identifier::parse(name).unwrap()],
+        display_name: Some("O'Neil -- \"$$\" \\ % _".to_owned()),
+        roles: vec![Role::parse("reader").unwrap(), Role::parse("writer").unwrap()],
+        password_hash: PasswordHash::new("$argon2id$1".to_owned()),
+    }
+}
+
+/// A session that begins at START; `checked_version` is the user's.
+pub(super) fn new_session(user: UserId, checked_version: i64) -> NewSession {
+    let session = Session {
+        id: SessionId::new(unique()),
+        user_id: user,
+        user_version: checked_version,
+        client_id: client("web"),
+        client_version: 0,
+        generation: 1,
+        rotated_at: START,
+        created_at: START,
+        expires_at: at(SESSION_S),
+        idle_expires_at: None,
+        auth_time: START,
+        amr: vec!["pwd".to_owned(), "otp".to_owned()],
+        scopes: Scopes::parse("read write").unwrap(),
+        audience: vec![Audience::parse("api").unwrap(), Audience::parse("https://b").unwrap()],
+        label: "'; DROP TABLE users; --".to_owned(),
+        ip: "127.0.0.1".to_owned(),
+        user_agent: "agent/1.0 \u{2019}".to_owned(),
+        revoked_at: None,
+        revoke_reason: None,
+    };
+    NewSession { session, checked_version, max_sessions: 100 }
+}
+
+/// A refresh by the session's own client, with rotation.
+pub(super) fn rotate(session: &Session, generation: i64, now: Timestamp) -> Rotate {
+    let presented = Presented {
+        generation,
+        client_id: session.client_id.clone(),
+        now,
+        replay_window: Duration::from_secs(WINDOW_S),
+    };
+    let rotation = Rotation::On;
+    Rotate { session_id: session.id, presented, rotation, idle: None, entry_id: unique() }
+}
+
+pub(super) fn revoke(target: RevokeTarget, now: Timestamp) -> Revoke {
+    Revoke { target, reason: Reason::Logout, actor: "token", entry_id: unique(), now }
+}
+
+/// Unpacks a successful rotation.
+pub(super) fn advanced(rotated: Rotated) -> Session {
+    match rotated {
+        Rotated::Advanced { session, .. } => session,
+        other => panic!("not advanced: {other:?}"),
+    }
+}
