@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod documents;
 mod service;
 mod store;
 mod support;
