@@ -77,14 +77,19 @@ impl<K> Schedule<K> {
         now: Timestamp,
         token_life: Duration,
     ) -> impl Iterator<Item = &Scheduled<K>> {
-        self.keys.iter().filter(move |key| {
-            self.retired_at(key)
-                .is_none_or(|end| now < end.plus(token_life).plus(RETIREMENT_MARGIN))
-        })
+        self.keys
+            .iter()
+            .filter(move |key| self.trusted_until(key, token_life).is_none_or(|end| now < end))
+    }
+
+    /// When the last token that `key` signed is dead; `None` while no later
+    /// key is scheduled.
+    pub fn trusted_until(&self, key: &Scheduled<K>, token_life: Duration) -> Option<Timestamp> {
+        self.retired_at(key).map(|end| end.plus(token_life).plus(RETIREMENT_MARGIN))
     }
 
     /// When `key` signs its last token: the instant of the next dated key.
-    fn retired_at(&self, key: &Scheduled<K>) -> Option<Timestamp> {
+    pub fn retired_at(&self, key: &Scheduled<K>) -> Option<Timestamp> {
         self.keys
             .iter()
             .filter_map(|k| k.signs_from)
