@@ -1,0 +1,291 @@
+//! The threads on which signing and hashing run.
+//!
+//! They are not the runtime's: a hash takes 25 ms, in which a runtime thread
+//! would answer a thousand calls. They run at the lowest priority, one per
+//! core, and so get every core that nobody else wants. A storm of logins then
+//! does not show in the answer times of anything else; behind a semaphore on the
+//! runtime's own blocking threads it raises their p99 more than tenfold.
+
+use std::{
+    fmt, io,
+    num::NonZeroUsize,
+    sync::{Arc, Condvar, Mutex, atomic::Ordering},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    hash_memory::HashMemory,
+    port::CryptoError,
+    queue::{Job, Queues, Task, Work},
+    worker::{Shared, lock},
+};
+use crate::domain::{clock::Clock, error::Fault};
+
+/// How many threads, and how much may wait for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerSettings {
+    /// Threads. Each holds the memory of one hash while there are logins.
+    pub threads: NonZeroUsize,
+    /// How many signatures may wait.
+    pub signing_queue: usize,
+    /// How many password hashes may wait.
+    pub hashing_queue: usize,
+    /// How long a thread keeps the memory of its last hash without work.
+    pub keep_memory: Duration,
+}
+
+/// One thread per core; a second or two of work in each queue.
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            signing_queue: 4096,
+            hashing_queue: 128,
+            keep_memory: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How many jobs wait, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLengths {
+    /// Signatures.
+    pub signing: usize,
+    /// Password hashes.
+    pub hashing: usize,
+}
+
+/// The worker threads. Dropping the last handle stops them.
+pub struct Workers {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    settings: WorkerSettings,
+}
+
+impl Workers {
+    /// Starts the threads. Fails when the system gives none.
+    pub fn start(settings: WorkerSettings, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let queues = Queues::new(settings.signing_queue, settings.hashing_queue);
+        let shared = Arc::new(Shared {
+            queues: Mutex::new(queues),
+            changed: Condvar::new(),
+            clock,
+            keep_memory: settings.keep_memory,
+            memory: Arc::default(),
+        });
+        let workers = Self { shared, threads: Mutex::default(), settings };
+        for index in 0..settings.threads.get() {
+            let shared = Arc::clone(&workers.shared);
+            let thread = thread::Builder::new().name(format!("tokenward-worker-{index}"));
+            lock(&workers.threads).push(thread.spawn(move || shared.work())?);
+        }
+        Ok(workers)
+    }
+
+    /// Runs a signature, before all hashes that wait.
+    pub(super) async fn sign<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CryptoError> {
+        answer(self.submit(Work::Signing, move |_| work())?).await
+    }
+
+    /// Runs a password hash in a thread's own memory.
+    pub(super) async fn hash<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
+    ) -> Result<T, CryptoError> {
+        answer(self.submit(Work::Hashing, work)?).await
+    }
+
+    /// How many jobs wait now.
+    pub fn queued(&self) -> QueueLengths {
+        let mut queues = self.shared.lock();
+        QueueLengths {
+            signing: queues.line(Work::Signing).len(),
+            hashing: queues.line(Work::Hashing).len(),
+        }
+    }
+
+    /// Bytes that the threads hold for hashing now.
+    pub fn held_memory(&self) -> usize {
+        self.shared.memory.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what waits, lets what runs end, and joins the threads. Later
+    /// jobs fail. Blocks for as long as one hash takes.
+    pub fn shutdown(&self) {
+        self.shared.lock().close();
+        self.shared.changed.notify_all();
+        for handle in std::mem::take(&mut *lock(&self.threads)) {
+            // A job that holds the last handle must not wait for itself.
+            if handle.thread().id() != thread::current().id() && handle.join().is_err() {
+                tracing::error!("a worker thread ended by a panic");
+            }
+        }
+    }
+
+    /// Queues a job, or refuses it at once. It is skipped if the receiver is
+    /// dropped before it starts.
+    fn submit<T: Send + 'static>(
+        &self,
+        work: Work,
+        run: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
+    ) -> Result<oneshot::Receiver<T>, CryptoError> {
+        let (reply, receiver) = oneshot::channel();
+        let job: Box<dyn Job> = Box::new(Task { work: run, reply });
+        let mut queues = self.shared.lock();
+        if queues.closed {
+            return Err(CryptoError::Failed(Fault::from("the worker threads have stopped")));
+        }
+        let line = queues.line(work);
+        if !line.push(job) {
+            let retry_after = line.retry_after(self.settings.threads.get());
+            return Err(CryptoError::Busy { work: work.name(), retry_after });
+        }
+        drop(queues);
+        self.shared.changed.notify_one();
+        Ok(receiver)
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+async fn answer<T>(receiver: oneshot::Receiver<T>) -> Result<T, CryptoError> {
+    receiver.await.map_err(|_| {
+        CryptoError::Failed(Fault::from("a worker thread gave no answer: it panicked or stopped"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{atomic::AtomicUsize, mpsc};
+
+    use super::*;
+    use crate::domain::clock::SystemClock;
+
+    fn workers(threads: usize, queue: usize) -> Workers {
+        let settings = WorkerSettings {
+            threads: NonZeroUsize::new(threads).expect("not zero"),
+            signing_queue: queue,
+            hashing_queue: queue,
+            keep_memory: Duration::from_millis(1),
+        };
+        Workers::start(settings, Arc::new(SystemClock::new())).expect("threads")
+    }
+
+    /// Keeps a thread busy until the sender is dropped.
+    fn occupy(workers: &Workers) -> (mpsc::Sender<()>, oneshot::Receiver<()>) {
+        let (started, has_started) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let done = workers.submit(Work::Hashing, move |_| {
+            started.send(()).expect("the test waits");
+            assert!(released.recv().is_err());
+        });
+        has_started.recv().expect("the job runs");
+        (release, done.expect("room"))
+    }
+
+    /// LG-14, LG-16: the queue has exactly its length, and says when to come
+    /// again.
+    #[tokio::test]
+    async fn lg_16_a_full_queue_refuses_at_once() {
+        let workers = workers(1, 3);
+        let (release, _running) = occupy(&workers);
+        let waiting: Vec<_> =
+            (0..3).map(|n| workers.submit(Work::Hashing, move |_| n).expect("room")).collect();
+        let refused = workers.hash(|_| ()).await;
+        let Err(CryptoError::Busy { work: "password hashing", retry_after }) = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(retry_after >= Duration::from_millis(100));
+        assert_eq!(workers.queued(), QueueLengths { signing: 0, hashing: 3 });
+        let signature = workers.submit(Work::Signing, |_| ()).expect("its own queue has room");
+        drop(release);
+        for (expected, receiver) in waiting.into_iter().enumerate() {
+            assert_eq!(receiver.await, Ok(expected));
+        }
+        assert_eq!(signature.await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn signatures_go_before_hashes() {
+        let workers = workers(1, 8);
+        let (release, _running) = occupy(&workers);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |work, name| {
+            let order = Arc::clone(&order);
+            workers.submit(work, move |_| lock(&order).push(name)).expect("room")
+        };
+        let answers = [
+            note(Work::Hashing, "hash 1"),
+            note(Work::Signing, "signature 1"),
+            note(Work::Hashing, "hash 2"),
+            note(Work::Signing, "signature 2"),
+        ];
+        drop(release);
+        for answer in answers {
+            answer.await.expect("done");
+        }
+        assert_eq!(*lock(&order), ["signature 1", "signature 2", "hash 1", "hash 2"]);
+    }
+
+    /// LG-18: a caller that went away before its turn costs nothing.
+    #[tokio::test]
+    async fn lg_18_abandoned_jobs_do_not_run() {
+        let workers = workers(1, 8);
+        let (release, _running) = occupy(&workers);
+        let ran = Arc::new(AtomicUsize::new(0));
+        let count = |ran: &Arc<AtomicUsize>| {
+            let ran = Arc::clone(ran);
+            workers.submit(Work::Hashing, move |_| ran.fetch_add(1, Ordering::SeqCst))
+        };
+        for _ in 0..10_000 {
+            drop(count(&ran).expect("room"));
+        }
+        let last = count(&ran).expect("room");
+        drop(release);
+        assert_eq!(last.await, Ok(0));
+        assert_eq!(ran.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_its_own_job_only() {
+        let workers = workers(1, 8);
+        let failed = workers.sign(|| panic!("on purpose")).await;
+        assert!(matches!(failed, Err(CryptoError::Failed(_))), "{failed:?}");
+        assert_eq!(workers.sign(|| 7).await.expect("the thread lives"), 7);
+    }
+
+    #[tokio::test]
+    async fn shutdown_ends_what_runs_and_forgets_what_waits() {
+        let workers = workers(2, 8);
+        let (release, running) = occupy(&workers);
+        let (release_too, running_too) = occupy(&workers);
+        let waiting = workers.submit(Work::Signing, |_| ()).expect("room");
+        thread::scope(|scope| {
+            scope.spawn(|| workers.shutdown());
+            while !workers.shared.lock().closed {
+                thread::yield_now();
+            }
+            drop((release, release_too));
+        });
+        assert_eq!((running.await, running_too.await), (Ok(()), Ok(())));
+        assert!(waiting.await.is_err());
+        assert!(lock(&workers.threads).is_empty());
+        assert!(matches!(workers.sign(|| ()).await, Err(CryptoError::Failed(_))));
+    }
+}
