@@ -1,11 +1,29 @@
 //! Keys, signatures and password hashes. `argon2`, `rsa`, `jsonwebtoken` and
 //! `aws-lc-rs` are named here and nowhere else.
+//!
+//! A private key takes this way: [`key_file`] reads it under its rules, `pem`
+//! takes the text apart, `key_check` parses and judges the numbers,
+//! `provider` keeps the AWS-LC key object that signs, [`keyring`] puts the
+//! keys in the order in which they sign. [`workers`] are the threads on which
+//! everything slow runs, [`password`] is the other thing that is slow.
 
 pub mod entropy;
+pub mod generate;
 mod hash_memory;
+mod jwks;
+mod key_check;
+pub mod key_directory;
+pub mod key_fault;
+pub mod key_file;
+pub mod key_info;
+pub mod keyring;
 pub mod password;
+mod pem;
 mod phc;
 pub mod port;
+pub mod provider;
+pub mod public_key;
 mod queue;
+mod signing_key;
 mod worker;
 pub mod workers;

@@ -7,4 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod key_files;
+mod key_numbers;
+mod keyring;
 mod support;

@@ -1,0 +1,202 @@
+//! All keys of this process: which one signs, which are trusted, what the
+//! world is shown.
+
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{
+    jwks::{JwksTimeline, Published},
+    key_directory::{KeyringError, load_directories},
+    key_info::{KeyInfo, KeyState},
+    port::{CryptoError, JwksDocument, KeyPurpose, TokenKeys},
+    public_key::PublicKey,
+    signing_key::SigningKey,
+    workers::Workers,
+};
+use crate::domain::{
+    clock::Timestamp,
+    id::KeyId,
+    keys::Schedule,
+    token::{CompactToken, TokenType},
+};
+
+/// How long the tokens of each purpose can live: the largest lifetimes ever
+/// configured. A retired key is trusted that much longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenLives {
+    /// Of access tokens.
+    pub access: Duration,
+    /// Of refresh tokens, which is that of sessions.
+    pub refresh: Duration,
+}
+
+impl TokenLives {
+    fn of(self, purpose: KeyPurpose) -> Duration {
+        match purpose {
+            KeyPurpose::Access => self.access,
+            KeyPurpose::Refresh => self.refresh,
+        }
+    }
+}
+
+/// The keys of both purposes, as the directories had them when they were
+/// loaded. Never changes: to follow the directories, load another.
+#[derive(Debug)]
+pub struct Keyring {
+    access: Schedule<Arc<SigningKey>>,
+    refresh: Schedule<Arc<SigningKey>>,
+    lives: TokenLives,
+    known: HashMap<KeyId, Known>,
+    jwks: JwksTimeline,
+    workers: Arc<Workers>,
+}
+
+/// What has to be known of a key to judge a token.
+#[derive(Debug)]
+struct Known {
+    purpose: KeyPurpose,
+    key: Arc<SigningKey>,
+    trusted_until: Option<Timestamp>,
+}
+
+impl Keyring {
+    /// Reads both directories. One bad file is enough to refuse all: a key
+    /// that is silently left out would be missed only when it should sign.
+    /// Blocks for about a millisecond a key.
+    pub fn load(
+        access_dir: &Path,
+        refresh_dir: &Path,
+        lives: TokenLives,
+        workers: Arc<Workers>,
+    ) -> Result<Self, KeyringError> {
+        let (access, refresh) = load_directories(access_dir, refresh_dir)?;
+        Ok(Self::new(Schedule::new(access), Schedule::new(refresh), lives, workers))
+    }
+
+    /// Every key of both directories, access keys first, each set in the
+    /// order in which its keys sign.
+    pub fn keys(&self, now: Timestamp) -> Vec<KeyInfo> {
+        [KeyPurpose::Access, KeyPurpose::Refresh]
+            .into_iter()
+            .flat_map(|purpose| {
+                let schedule = self.schedule(purpose);
+                schedule.iter().map(move |entry| KeyInfo {
+                    purpose,
+                    file: entry.name.clone(),
+                    kid: entry.key.public().kid().clone(),
+                    bits: entry.key.public().bits(),
+                    state: self.state(purpose, &entry.key, now),
+                    signs_from: entry.signs_from,
+                })
+            })
+            .collect()
+    }
+
+    /// The public half of an access key, to be exported. Refresh keys stay
+    /// in the house.
+    pub fn public_key(&self, kid: &KeyId) -> Option<&PublicKey> {
+        let known = self.known.get(kid)?;
+        (known.purpose == KeyPurpose::Access).then(|| known.key.public())
+    }
+
+    fn new(
+        access: Schedule<Arc<SigningKey>>,
+        refresh: Schedule<Arc<SigningKey>>,
+        lives: TokenLives,
+        workers: Arc<Workers>,
+    ) -> Self {
+        let mut known = HashMap::new();
+        for (purpose, schedule) in [(KeyPurpose::Access, &access), (KeyPurpose::Refresh, &refresh)]
+        {
+            for entry in schedule.iter() {
+                let trusted_until = schedule.trusted_until(entry, lives.of(purpose));
+                let key = Arc::clone(&entry.key);
+                let kid = key.public().kid().clone();
+                known.insert(kid, Known { purpose, key, trusted_until });
+            }
+        }
+        let jwks = jwks_of(&access, lives.access);
+        Self { access, refresh, lives, known, jwks, workers }
+    }
+
+    fn schedule(&self, purpose: KeyPurpose) -> &Schedule<Arc<SigningKey>> {
+        match purpose {
+            KeyPurpose::Access => &self.access,
+            KeyPurpose::Refresh => &self.refresh,
+        }
+    }
+
+    fn signer(&self, purpose: KeyPurpose, at: Timestamp) -> Result<&Arc<SigningKey>, CryptoError> {
+        let entry = self.schedule(purpose).signer_at(at);
+        entry.map(|entry| &entry.key).ok_or(CryptoError::NoSigningKey(at))
+    }
+
+    fn state(&self, purpose: KeyPurpose, key: &Arc<SigningKey>, now: Timestamp) -> KeyState {
+        let schedule = self.schedule(purpose);
+        let is_this = |other: &Arc<SigningKey>| Arc::ptr_eq(other, key);
+        if self.signer(purpose, now).is_ok_and(is_this) {
+            return KeyState::Signing;
+        }
+        if !schedule.trusted_at(now, self.lives.of(purpose)).any(|entry| is_this(&entry.key)) {
+            return KeyState::Expired;
+        }
+        let entry = schedule.iter().find(|entry| is_this(&entry.key));
+        let retired_at = entry.and_then(|entry| schedule.retired_at(entry));
+        match retired_at {
+            Some(end) if end <= now => KeyState::Retired,
+            _ => KeyState::Standby,
+        }
+    }
+}
+
+#[async_trait]
+impl TokenKeys for Keyring {
+    async fn sign(
+        &self,
+        token_type: TokenType,
+        claims_json: String,
+        at: Timestamp,
+    ) -> Result<String, CryptoError> {
+        let key = Arc::clone(self.signer(purpose_of(token_type), at)?);
+        let token = self.workers.sign(move || key.sign(token_type, &claims_json)).await?;
+        token.map_err(CryptoError::Failed)
+    }
+
+    fn check(&self, token: &CompactToken<'_>, now: Timestamp) -> Option<KeyPurpose> {
+        let known = self.known.get(&token.kid)?;
+        let trusted = known.trusted_until.is_none_or(|end| now < end);
+        (trusted && known.key.verifies(token.signing_input, token.signature))
+            .then_some(known.purpose)
+    }
+
+    fn jwks(&self, now: Timestamp) -> Arc<JwksDocument> {
+        self.jwks.at(now)
+    }
+
+    fn can_sign(&self, now: Timestamp) -> bool {
+        let ready = |purpose| self.signer(purpose, now).is_ok();
+        ready(KeyPurpose::Access) && ready(KeyPurpose::Refresh)
+    }
+}
+
+fn purpose_of(token_type: TokenType) -> KeyPurpose {
+    match token_type {
+        TokenType::Access(_) => KeyPurpose::Access,
+        TokenType::Refresh => KeyPurpose::Refresh,
+    }
+}
+
+/// The newest key stands first: who takes the first one and ignores `kid` is
+/// wrong for the shortest time.
+fn jwks_of(access: &Schedule<Arc<SigningKey>>, life: Duration) -> JwksTimeline {
+    let mut keys: Vec<_> = access
+        .iter()
+        .map(|entry| Published {
+            key: entry.key.public(),
+            until: access.trusted_until(entry, life),
+        })
+        .collect();
+    keys.reverse();
+    JwksTimeline::new(&keys)
+}
