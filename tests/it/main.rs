@@ -9,6 +9,9 @@
 
 mod architecture;
 mod documents;
+mod key_files;
+mod key_numbers;
+mod keyring;
 mod service;
 mod store;
 mod support;
