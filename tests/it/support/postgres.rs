@@ -4,6 +4,7 @@
 
 use std::{
     env, fs,
+    io::{self, Write as _},
     os::unix::{
         fs::{MetadataExt as _, chown},
         process::CommandExt as _,
@@ -27,7 +28,8 @@ pub(crate) async fn fresh_database(test: &str) -> Option<String> {
     let Some(server) = server() else {
         let advice = "no PostgreSQL (set TEST_DATABASE_URL or install its server binaries)";
         assert!(env::var("REQUIRE_POSTGRES").as_deref() != Ok("1"), "{test}: {advice}");
-        eprintln!("SKIPPED {test}: {advice}");
+        // Not `eprintln!`, which the test harness keeps to itself.
+        writeln!(io::stderr(), "SKIPPED {test}: {advice}").expect("standard error");
         return None;
     };
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
