@@ -16,3 +16,4 @@ mod service;
 mod store;
 mod support;
 mod transport;
+mod wire;
