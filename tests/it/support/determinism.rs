@@ -41,7 +41,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// Randomness that repeats (SplitMix64). For tests only.
+/// Randomness that repeats (`SplitMix64`). For tests only.
 #[derive(Debug)]
 pub(crate) struct SeededEntropy(Mutex<u64>);
 

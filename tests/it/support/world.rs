@@ -74,7 +74,7 @@ pub(crate) struct World {
 /// Settings for tests: cheap hashes, sockets on any free port.
 pub(crate) fn settings(dir: &Path) -> Settings {
     let mut settings = <Settings as confique::Config>::builder().load().expect("defaults");
-    settings.data_dir = dir.to_owned();
+    dir.clone_into(&mut settings.data_dir);
     settings.keys.dir = Some(shared_keys().to_owned());
     settings.password.memory_kib = 7_168;
     settings.password.iterations = 1;
@@ -181,7 +181,11 @@ impl World {
         self.try_login(username, PASSWORD).await.expect("logged in")
     }
 
-    pub(crate) async fn try_login(&self, username: &str, password: &str) -> Result<LoggedIn, AuthError> {
+    pub(crate) async fn try_login(
+        &self,
+        username: &str,
+        password: &str,
+    ) -> Result<LoggedIn, AuthError> {
         self.auth().login(login_request(username, password), &Caller::default()).await
     }
 
@@ -197,11 +201,11 @@ impl World {
 
     /// Puts the world behind sockets.
     pub(crate) async fn serve(self) -> Served {
-        let server = Server::bind(self.settings.clone(), self.core).await.expect("bound");
-        let (grpc, http) = (server.grpc_address().unwrap(), server.http_address().unwrap());
-        let auth = server.auth();
+        let bound = Server::bind(self.settings.clone(), self.core).await.expect("bound");
+        let (grpc, http) = (bound.grpc_address().unwrap(), bound.http_address().unwrap());
+        let auth = bound.auth();
         let stop = CancellationToken::new();
-        let running = tokio::spawn(server.run(stop.clone()));
+        let running = tokio::spawn(bound.run(stop.clone()));
         let clock = self.clock;
         let served = Served { grpc, http, auth, clock, stop, running, dir: self.dir };
         served.until_ready().await;
