@@ -1,4 +1,66 @@
 //! The gRPC edge: decode, call the service, encode.
+//!
+//! Every call passes [`edge`], which gives it an id and a deadline, completes
+//! whatever fails, from wherever it fails, with the details that [`status`]
+//! says, and writes the one line that a failed call gets in the log.
 
+mod auth;
 pub mod codec;
+mod convert;
+mod deadline;
+mod edge;
+mod health;
 pub mod pb;
+mod reflection;
+mod request;
+pub mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::service::{Auth, readiness::Readiness};
+
+use edge::Edge;
+use pb::auth::auth_service_server::AuthServiceServer;
+
+/// What can be set about the gRPC edge.
+#[derive(Clone, Debug)]
+pub struct GrpcOptions {
+    /// The longest that a call may take; a caller's `grpc-timeout` can only
+    /// make it shorter. Streams are bounded only until they begin.
+    pub request_timeout: Duration,
+    /// The largest request message, in bytes. A full `BatchVerify` has 100
+    /// tokens of up to 8 KiB.
+    pub max_message_bytes: usize,
+    /// Whether reflection (v1 and v1alpha) is served.
+    pub reflection: bool,
+    /// Ends open streams, so that they do not hold up a drain.
+    pub shutdown: CancellationToken,
+}
+
+impl Default for GrpcOptions {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(10),
+            max_message_bytes: 1024 * 1024,
+            reflection: true,
+            shutdown: CancellationToken::new(),
+        }
+    }
+}
+
+/// Everything that is served over gRPC: `tokenward.auth.v1.AuthService`,
+/// health, and reflection. Health follows `readiness` by itself.
+pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: GrpcOptions) -> Router {
+    let edge = Edge::new(Arc::clone(&auth.clock), auth.entropy.as_ref(), options.request_timeout);
+    let service = AuthServiceServer::new(auth::AuthEdge::new(auth))
+        .max_decoding_message_size(options.max_message_bytes);
+    let mut routes = Routes::new(service).add_service(health::server(readiness, options.shutdown));
+    if options.reflection {
+        routes = reflection::add_to(routes);
+    }
+    edge.around(routes.into_axum_router())
+}

@@ -68,7 +68,7 @@ pub(super) async fn append_all<DB: Engine>(
         return Ok(Vec::new());
     }
     let locked = take_places(unit, drafts.len()).await?;
-    let first = (locked.head.seq + 1).saturating_sub_unsigned(drafts.len() as u64);
+    let first = locked.head.seq.saturating_add(1).saturating_sub_unsigned(drafts.len() as u64);
     let mut written = Vec::with_capacity(drafts.len());
     for (seq, draft) in (first..).zip(drafts) {
         written.push(write(unit, &locked, seq, draft).await?);

@@ -11,15 +11,8 @@ use super::{
     connect::{ConnectError, StoreOptions, unopened},
     engine::Engine as _,
     migrate::{self, POSTGRES},
+    sql,
 };
-
-/// Leaves no transaction open on a connection that is taken from the pool:
-/// sqlx 0.9.0 can give one back inside a transaction that it does not know
-/// of, when its `BEGIN` was cancelled. The pair costs one round trip, in
-/// place of the pool's ping; the server warns about it only when there was
-/// something to undo. In a failed transaction the pair fails, and the pool
-/// then closes the connection.
-const LEAVE_TRANSACTION: &str = "BEGIN; ROLLBACK";
 
 /// Where a server is, and how to log in there.
 pub(super) struct Server(Box<PgConnectOptions>);
@@ -48,7 +41,9 @@ pub(super) async fn open(server: &Server, options: StoreOptions) -> Result<PgPoo
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .before_acquire(|connection, _| {
-            Box::pin(async move { connection.execute(LEAVE_TRANSACTION).await.map(|_| true) })
+            Box::pin(async move {
+                connection.execute(sql::POSTGRES_LEAVE_TRANSACTION).await.map(|_| true)
+            })
         })
         .connect_with(bounded(server, options))
         .await;

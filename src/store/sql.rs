@@ -45,6 +45,14 @@ macro_rules! entry {
     };
 }
 
+/// A user's version, but at least the version floor.
+macro_rules! lifted {
+    () => {
+        "CASE WHEN version < (SELECT h.version_floor FROM revocation_head h) \
+         THEN (SELECT h.version_floor FROM revocation_head h) ELSE version END"
+    };
+}
+
 /// What must hold for a refresh token to be taken: $1 session, $2 generation,
 /// $3 client, $4 now.
 macro_rules! refreshable {
@@ -103,12 +111,12 @@ statements! {
         WHERE id = $1 AND password_hash = $2 RETURNING id";
 
     // --- sessions ---
-    /// Locks the user $1 for a login at $3, if it is enabled and still at
-    /// version $2, and lifts it to the version floor.
-    RECORD_LOGIN = "UPDATE users SET last_login_at = $3, version = \
-            CASE WHEN version < (SELECT h.version_floor FROM revocation_head h) \
-            THEN (SELECT h.version_floor FROM revocation_head h) ELSE version END \
-        WHERE id = $1 AND version = $2 AND disabled_at IS NULL RETURNING version";
+    /// Locks the user $1 for a login at $3 and lifts it to the version floor,
+    /// if it is enabled and still at version $2. Another login may have lifted
+    /// it meanwhile: only that leads to exactly the floor.
+    RECORD_LOGIN = concat!("UPDATE users SET last_login_at = $3, version = ", lifted!(), " \
+        WHERE id = $1 AND disabled_at IS NULL AND (version = $2 OR ($2 < version \
+            AND version = (SELECT h.version_floor FROM revocation_head h))) RETURNING version");
     /// The version of the client $1, if it is enabled.
     SELECT_ENABLED_CLIENT = "SELECT version FROM clients WHERE id = $1 AND disabled_at IS NULL";
     /// Deletes sessions of the user $1 that were over at $2, at most $3.
@@ -157,11 +165,12 @@ statements! {
         WHERE id = $1 AND revoked_at IS NULL RETURNING id";
     /// The session $1.
     SELECT_SESSION = concat!("SELECT ", session!(), " FROM sessions s WHERE s.id = $1");
-    /// Raises the version of the user $1.
-    BUMP_USER = "UPDATE users SET version = version + 1 WHERE id = $1 RETURNING version";
+    /// Raises the version of the user $1, above the version floor too.
+    BUMP_USER = concat!("UPDATE users SET version = 1 + ", lifted!(), " \
+        WHERE id = $1 RETURNING version");
     /// Disables the user $1 at $2 and raises its version, once.
-    DISABLE_USER = "UPDATE users SET version = version + 1, disabled_at = $2 \
-        WHERE id = $1 AND disabled_at IS NULL RETURNING version";
+    DISABLE_USER = concat!("UPDATE users SET disabled_at = $2, version = 1 + ", lifted!(), " \
+        WHERE id = $1 AND disabled_at IS NULL RETURNING version");
     /// Raises the version of the client $1.
     BUMP_CLIENT = "UPDATE clients SET version = version + 1 WHERE id = $1 RETURNING version";
     /// The largest version of any user.
@@ -203,3 +212,11 @@ statements! {
 /// PostgreSQL's clock in microseconds. SQLite has no clock of its own.
 pub const POSTGRES_TIME: &str =
     "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS micros";
+
+/// Leaves no transaction open on a PostgreSQL connection that is taken from
+/// its pool: sqlx 0.9.0 can give one back inside a transaction that it does
+/// not know of, when its `BEGIN` was cancelled. The pair costs one round trip,
+/// in place of the pool's ping; the server warns about it only when there was
+/// something to undo. In a failed transaction the pair fails, and the pool
+/// then closes the connection.
+pub const POSTGRES_LEAVE_TRANSACTION: &str = "BEGIN; ROLLBACK";

@@ -8,5 +8,6 @@
 )]
 
 mod architecture;
+mod service;
 mod store;
 mod support;

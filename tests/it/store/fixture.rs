@@ -35,27 +35,27 @@ use uuid::Uuid;
 
 use crate::support::{determinism::START, postgres};
 
-pub const ISSUER: &str = "https://auth.example.org";
-pub const ACCESS_S: u64 = 900;
-pub const SESSION_S: u64 = 14 * 24 * 3600;
-pub const WINDOW_S: u64 = 30;
+pub(super) const ISSUER: &str = "https://auth.example.org";
+pub(super) const ACCESS_S: u64 = 900;
+pub(super) const SESSION_S: u64 = 14 * 24 * 3600;
+pub(super) const WINDOW_S: u64 = 30;
 
 /// `seconds` after the beginning of every test.
-pub fn at(seconds: u64) -> Timestamp {
+pub(super) fn at(seconds: u64) -> Timestamp {
     START.plus(Duration::from_secs(seconds))
 }
 
 /// A UUID that no other call gives; they sort in the order of the calls.
-pub fn unique() -> Uuid {
+pub(super) fn unique() -> Uuid {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     Uuid::from_u128(COUNT.fetch_add(1, Ordering::Relaxed).into())
 }
 
-pub fn client(name: &str) -> ClientId {
+pub(super) fn client(name: &str) -> ClientId {
     ClientId::parse(name).unwrap()
 }
 
-pub fn instance(issuer: &str) -> Instance {
+pub(super) fn instance(issuer: &str) -> Instance {
     Instance {
         issuer: issuer.to_owned(),
         max_access_lifetime: Duration::from_secs(ACCESS_S),
@@ -66,20 +66,20 @@ pub fn instance(issuer: &str) -> Instance {
     }
 }
 
-pub struct Fixture {
-    pub store: Arc<dyn Store>,
-    pub url: SecretString,
+pub(super) struct Fixture {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) url: SecretString,
     folder: Option<TempDir>,
 }
 
 impl Fixture {
-    pub async fn sqlite() -> Self {
+    pub(super) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("tokenward.db").display());
         Self::claimed(url, Some(folder)).await
     }
 
-    pub async fn postgres(test: &str) -> Option<Self> {
+    pub(super) async fn postgres(test: &str) -> Option<Self> {
         Some(Self::claimed(postgres::fresh_database(test).await?, None).await)
     }
 
@@ -92,11 +92,11 @@ impl Fixture {
     }
 
     /// One more process on the same database.
-    pub async fn another_store(&self) -> Arc<dyn Store> {
+    pub(super) async fn another_store(&self) -> Arc<dyn Store> {
         connect(&self.url, StoreOptions::default()).await.unwrap()
     }
 
-    pub async fn finish(self) {
+    pub(super) async fn finish(self) {
         self.store.close().await;
         if self.folder.is_none() {
             postgres::drop_database(self.url.expose_secret()).await;
@@ -104,7 +104,7 @@ impl Fixture {
     }
 
     /// Runs SQL on a connection of its own, beside the store.
-    pub async fn raw(&self, sql: &str) {
+    pub(super) async fn raw(&self, sql: &str) {
         let (url, sql) = (self.url.expose_secret(), AssertSqlSafe(sql.to_owned()));
         if self.folder.is_some() {
             SqliteConnection::connect(url).await.unwrap().execute(sql).await.unwrap();
@@ -114,7 +114,7 @@ impl Fixture {
     }
 
     /// The one number that SQL gives, on a connection of its own.
-    pub async fn number(&self, sql: &str) -> i64 {
+    pub(super) async fn number(&self, sql: &str) -> i64 {
         let (url, sql) = (self.url.expose_secret(), AssertSqlSafe(sql.to_owned()));
         if self.folder.is_some() {
             let mut connection = SqliteConnection::connect(url).await.unwrap();
@@ -125,38 +125,49 @@ impl Fixture {
         }
     }
 
-    pub async fn user(&self, name: &str) -> UserId {
+    /// Changes a setting for later connections to this PostgreSQL database.
+    pub(super) async fn alter_database(&self, change: &str) {
+        let alter = format!("format('ALTER DATABASE %I {change}', current_database())");
+        self.raw(&format!("DO $$ BEGIN EXECUTE {alter}; END $$")).await;
+    }
+
+    pub(super) async fn user(&self, name: &str) -> UserId {
         let account = new_account(name);
         let id = account.id;
         assert_eq!(self.store.create_user(account, START).await.unwrap(), CreateUser::Created);
         id
     }
 
-    pub async fn open(&self, user: UserId) -> Session {
+    pub(super) async fn open(&self, user: UserId) -> Session {
         self.open_as(new_session(user, 1)).await
     }
 
-    pub async fn open_as(&self, new: NewSession) -> Session {
+    pub(super) async fn open_as(&self, new: NewSession) -> Session {
         match self.store.open_session(new).await.unwrap() {
             OpenSession::Opened { session, .. } => session,
             OpenSession::Refused => panic!("refused"),
         }
     }
 
-    pub async fn rotate(&self, session: &Session, generation: i64, now: Timestamp) -> Rotated {
+    pub(super) async fn rotate(
+        &self,
+        session: &Session,
+        generation: i64,
+        now: Timestamp,
+    ) -> Rotated {
         self.store.rotate(rotate(session, generation, now)).await.unwrap()
     }
 
-    pub async fn revoke(&self, target: RevokeTarget, now: Timestamp) -> Option<Revocation> {
+    pub(super) async fn revoke(&self, target: RevokeTarget, now: Timestamp) -> Option<Revocation> {
         self.store.revoke(revoke(target, now)).await.unwrap()
     }
 
-    pub async fn log(&self) -> Vec<Revocation> {
+    pub(super) async fn log(&self) -> Vec<Revocation> {
         self.store.log_after(0, 1_000).await.unwrap()
     }
 }
 
-pub fn new_account(name: &str) -> NewAccount {
+pub(super) fn new_account(name: &str) -> NewAccount {
     NewAccount {
         id: UserId::new(unique()),
         identifiers: vec![Identifier::parse(name).unwrap()],
@@ -167,7 +178,7 @@ pub fn new_account(name: &str) -> NewAccount {
 }
 
 /// A session that begins at START; `checked_version` is the user's.
-pub fn new_session(user: UserId, checked_version: i64) -> NewSession {
+pub(super) fn new_session(user: UserId, checked_version: i64) -> NewSession {
     let session = Session {
         id: SessionId::new(unique()),
         user_id: user,
@@ -193,7 +204,7 @@ pub fn new_session(user: UserId, checked_version: i64) -> NewSession {
 }
 
 /// A refresh by the session's own client, with rotation.
-pub fn rotate(session: &Session, generation: i64, now: Timestamp) -> Rotate {
+pub(super) fn rotate(session: &Session, generation: i64, now: Timestamp) -> Rotate {
     let presented = Presented {
         generation,
         client_id: session.client_id.clone(),
@@ -204,12 +215,12 @@ pub fn rotate(session: &Session, generation: i64, now: Timestamp) -> Rotate {
     Rotate { session_id: session.id, presented, rotation, idle: None, entry_id: unique() }
 }
 
-pub fn revoke(target: RevokeTarget, now: Timestamp) -> Revoke {
+pub(super) fn revoke(target: RevokeTarget, now: Timestamp) -> Revoke {
     Revoke { target, reason: Reason::Logout, actor: "token", entry_id: unique(), now }
 }
 
 /// Unpacks a successful rotation.
-pub fn advanced(rotated: Rotated) -> Session {
+pub(super) fn advanced(rotated: Rotated) -> Session {
     match rotated {
         Rotated::Advanced { session, .. } => session,
         other => panic!("not advanced: {other:?}"),

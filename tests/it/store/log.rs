@@ -1,5 +1,7 @@
 //! Reading and sweeping the log.
 
+use std::time::Duration;
+
 use tokenward::{
     domain::{
         id::KeyId,
@@ -90,9 +92,9 @@ async fn the_sweep_is_bounded(fixture: &Fixture) {
 
 async fn entries_live_as_long_as_the_longest_token_ever(fixture: &Fixture) {
     let mut wanted = super::fixture::instance(super::fixture::ISSUER);
-    wanted.max_access_lifetime = std::time::Duration::from_secs(7200);
+    wanted.max_access_lifetime = Duration::from_hours(2);
     fixture.store.claim(wanted.clone()).await.unwrap();
-    wanted.max_access_lifetime = std::time::Duration::from_secs(60);
+    wanted.max_access_lifetime = Duration::from_mins(1);
     fixture.store.claim(wanted).await.unwrap();
     let session = fixture.open_as(new_session(fixture.user("alice").await, 1)).await;
     let entry = fixture.revoke(RevokeTarget::Session(session.id), at(0)).await.unwrap();

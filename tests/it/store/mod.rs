@@ -27,11 +27,13 @@ macro_rules! on_both_engines {
 
 mod accounts;
 mod cancellation;
+mod connecting;
 mod damage;
 mod fixture;
 mod instance;
 mod log;
 mod opening;
+mod outages;
 mod races;
 mod revocation;
 mod rotation;

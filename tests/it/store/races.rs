@@ -19,6 +19,11 @@ use crate::support::determinism::START;
 
 const RACERS: usize = 32;
 
+/// The first `count` places of the log.
+fn places(count: usize) -> Vec<i64> {
+    (1..).take(count).collect()
+}
+
 on_both_engines! {
     p4_rf_06_one_of_32_advances_and_the_others_replay
     rf_04_of_32_thieves_one_raises_the_alarm
@@ -28,6 +33,7 @@ on_both_engines! {
     p2_rf_18_nothing_advances_after_a_user_wide_revocation_was_answered
     p1_the_log_is_gapless_in_the_order_of_commits
     rv_20_logins_beside_a_global_revocation_are_before_or_after
+    logins_of_one_user_after_a_global_revocation_all_succeed
     sweeping_beside_logins_conflicts_with_nobody
 }
 
@@ -105,7 +111,7 @@ async fn one_session_is_left_of_32_logins(fixture: &Fixture) {
     assert!(outcomes.iter().all(opened));
     assert_eq!(fixture.store.sessions(user, None, 99, at(1)).await.unwrap().len(), 1);
     let seqs: Vec<_> = fixture.log().await.into_iter().map(|entry| entry.seq).collect();
-    assert_eq!(seqs, (1..RACERS as i64).collect::<Vec<_>>());
+    assert_eq!(seqs, places(RACERS - 1));
     stores[1].close().await;
 }
 
@@ -191,8 +197,8 @@ async fn p1_the_log_is_gapless_in_the_order_of_commits(fixture: &Fixture) {
                 let seen = store.look(0).await.unwrap().head.seq;
                 let log = store.log_after(0, 1_000).await.unwrap();
                 let seqs: Vec<_> = log.iter().map(|entry| entry.seq).collect();
-                assert!(seqs.len() as i64 >= seen, "head {seen}, log {seqs:?}");
-                assert_eq!(seqs, (1..=seqs.len() as i64).collect::<Vec<_>>());
+                assert_eq!(seqs, places(seqs.len()));
+                assert!(seqs.last().copied().unwrap_or(0) >= seen, "head {seen}, log {seqs:?}");
                 looks += 1;
             }
             looks
@@ -239,6 +245,28 @@ async fn rv_20_logins_beside_a_global_revocation_are_before_or_after(fixture: &F
     stores[1].close().await;
 }
 
+/// Each was checked at the version before the lift, and one of them lifts.
+async fn logins_of_one_user_after_a_global_revocation_all_succeed(fixture: &Fixture) {
+    let stores = replicas(fixture).await;
+    let user = fixture.user("alice").await;
+    fixture.revoke(RevokeTarget::All, at(1)).await.unwrap();
+    let outcomes = race(RACERS, |number| {
+        let store = Arc::clone(&stores[number % 2]);
+        async move { store.open_session(new_session(user, 1)).await.unwrap() }
+    })
+    .await;
+    for outcome in outcomes {
+        let OpenSession::Opened { session, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(session.user_version, 2);
+    }
+    fixture.revoke(RevokeTarget::User(user), at(2)).await.unwrap();
+    for checked in [1, 2] {
+        let late = fixture.store.open_session(new_session(user, checked)).await.unwrap();
+        assert!(matches!(late, OpenSession::Refused), "checked at {checked}");
+    }
+    stores[1].close().await;
+}
+
 async fn sweeping_beside_logins_conflicts_with_nobody(fixture: &Fixture) {
     let stores = replicas(fixture).await;
     let user = fixture.user("alice").await;
@@ -261,7 +289,8 @@ async fn sweeping_beside_logins_conflicts_with_nobody(fixture: &Fixture) {
         }
     })
     .await;
-    assert_eq!(fixture.number("SELECT COUNT(*) FROM sessions").await, RACERS as i64 / 2);
+    let left = fixture.number("SELECT COUNT(*) FROM sessions").await;
+    assert_eq!(usize::try_from(left), Ok(RACERS / 2));
     stores[1].close().await;
     tokio::time::timeout(Duration::from_secs(5), fixture.store.user(user)).await.unwrap().unwrap();
 }

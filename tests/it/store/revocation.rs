@@ -6,7 +6,7 @@ use tokenward::{
         id::{SessionId, UserId},
         revocation::{Reason, Target},
     },
-    store::port::{RevokeTarget, Rotated},
+    store::port::{OpenSession, RevokeTarget, Rotated},
 };
 
 use super::fixture::{ACCESS_S, Fixture, at, client, new_session, revoke, unique};
@@ -19,6 +19,7 @@ on_both_engines! {
     a_user_is_disabled_once
     rv_06_a_client
     rv_05_everybody
+    a_user_revoked_below_the_floor_lands_above_it
     what_does_not_exist_cannot_be_revoked
 }
 
@@ -119,6 +120,16 @@ async fn rv_05_everybody(fixture: &Fixture) {
     let new = fixture.open(alice).await;
     assert_eq!(new.user_version, 7);
     assert!(!is_dead(fixture, &new).await);
+}
+
+/// A login that was checked before it must not pass as merely lifted.
+async fn a_user_revoked_below_the_floor_lands_above_it(fixture: &Fixture) {
+    let user = fixture.user("alice").await;
+    fixture.revoke(RevokeTarget::All, at(1)).await.unwrap();
+    let entry = fixture.revoke(RevokeTarget::User(user), at(2)).await.unwrap();
+    assert_eq!(entry.target, Target::User { id: user, min_version: 3 });
+    let late = fixture.store.open_session(new_session(user, 1)).await.unwrap();
+    assert!(matches!(late, OpenSession::Refused));
 }
 
 async fn what_does_not_exist_cannot_be_revoked(fixture: &Fixture) {

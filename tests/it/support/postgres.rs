@@ -24,7 +24,7 @@ use super::skip::skip;
 
 /// The URL of a fresh, empty database. `None`, said loudly, when there is no
 /// PostgreSQL; a failure then with `REQUIRE_POSTGRES=1`.
-pub async fn fresh_database(test: &str) -> Option<String> {
+pub(crate) async fn fresh_database(test: &str) -> Option<String> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let Some(server) = server() else {
         let advice = "no PostgreSQL (set TEST_DATABASE_URL or install its server binaries)";
@@ -43,7 +43,7 @@ pub async fn fresh_database(test: &str) -> Option<String> {
 }
 
 /// Drops a database of [`fresh_database`], with whoever still uses it.
-pub async fn drop_database(url: &str) {
+pub(crate) async fn drop_database(url: &str) {
     let (Some(server), Some(name)) = (server(), database_of(url)) else { return };
     let mut connection = PgConnection::connect(server).await.expect("the test server answers");
     let drop = AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));

@@ -14,7 +14,7 @@ use tokenward::{
     app::{Core, Environment, Server, Signing},
     config::{DatabaseUrl, Settings, Span},
     crypto::generate::{self, KeyBits},
-    domain::{error::AuthError, id::UserId, password::Password},
+    domain::{account::Identifier, error::AuthError, id::UserId, password::Password},
     service::{
         Auth, Caller,
         login::{LoggedIn, LoginRequest},
@@ -130,11 +130,47 @@ impl World {
         self.look().await;
     }
 
+    /// A further process on the same database and keys, that knows the log.
+    pub async fn replica(&self) -> Core {
+        self.replica_with(|_| {}).await
+    }
+
+    /// The same, with other settings.
+    pub async fn replica_with(&self, change: impl FnOnce(&mut Settings)) -> Core {
+        let core = self.open_replica(change).await;
+        core.follower(Duration::from_millis(100)).look().await.expect("the log can be read");
+        core
+    }
+
+    /// A further process that has just started.
+    pub async fn replica_without_look(&self) -> Core {
+        self.open_replica(|_| {}).await
+    }
+
+    async fn open_replica(&self, change: impl FnOnce(&mut Settings)) -> Core {
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        let entropy = Arc::new(SeededEntropy::new(8));
+        let environment = Environment { clock: self.clock.clone(), entropy };
+        Core::open(&settings, environment, Signing::Needed).await.expect("a core")
+    }
+
+    /// The stored hash of a user's password.
+    pub async fn password_hash(&self, username: &str) -> String {
+        let identifier = Identifier::parse(username).expect("a name");
+        let credentials = self.core.store.credentials(identifier).await.expect("the store answers");
+        credentials.and_then(|c| c.password_hash).expect("a password").expose().to_owned()
+    }
+
     pub async fn user(&self, username: &str) -> UserId {
+        self.user_with_password(username, PASSWORD).await
+    }
+
+    pub async fn user_with_password(&self, username: &str, password: &str) -> UserId {
         let request = CreateUserRequest {
             username: username.to_owned(),
             email: String::new(),
-            password: Password::parse(PASSWORD.to_owned()),
+            password: Password::parse(password.to_owned()),
             display_name: String::new(),
             roles: vec!["reader".to_owned()],
         };

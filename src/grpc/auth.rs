@@ -1,0 +1,102 @@
+//! `tokenward.auth.v1.AuthService`: each method converts, calls, converts.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use crate::{domain::error::AuthError, service::Auth};
+
+use super::{
+    convert,
+    pb::auth::{self as pb, auth_service_server::AuthService, revoke_request},
+    request::{bearer, caller},
+};
+
+/// The service as gRPC sees it.
+pub(super) struct AuthEdge {
+    auth: Arc<Auth>,
+}
+
+impl AuthEdge {
+    pub(super) fn new(auth: Arc<Auth>) -> Self {
+        Self { auth }
+    }
+}
+
+#[tonic::async_trait]
+impl AuthService for AuthEdge {
+    async fn login(
+        &self,
+        request: Request<pb::LoginRequest>,
+    ) -> Result<Response<pb::LoginResponse>, Status> {
+        let caller = caller(&request);
+        let logged_in = self.auth.login(request.into_inner().into(), &caller).await?;
+        Ok(Response::new(logged_in.into()))
+    }
+
+    async fn refresh(
+        &self,
+        request: Request<pb::RefreshRequest>,
+    ) -> Result<Response<pb::RefreshResponse>, Status> {
+        let pb::RefreshRequest { refresh_token, client_id } = request.into_inner();
+        let refreshed = self.auth.refresh(refresh_token.into(), &client_id).await?;
+        Ok(Response::new(refreshed.into()))
+    }
+
+    async fn verify(
+        &self,
+        request: Request<pb::VerifyRequest>,
+    ) -> Result<Response<pb::VerifyResponse>, Status> {
+        let question = convert::question(request.into_inner())?;
+        let verdict = self.auth.verify(&question).await?;
+        Ok(Response::new(verdict.into()))
+    }
+
+    async fn batch_verify(
+        &self,
+        request: Request<pb::BatchVerifyRequest>,
+    ) -> Result<Response<pb::BatchVerifyResponse>, Status> {
+        let questions = request.into_inner().requests.into_iter().map(convert::question);
+        let questions = questions.collect::<Result<Vec<_>, AuthError>>()?;
+        let verdicts = self.auth.batch_verify(&questions).await?;
+        let responses = verdicts.into_iter().map(Into::into).collect();
+        Ok(Response::new(pb::BatchVerifyResponse { responses }))
+    }
+
+    async fn revoke(
+        &self,
+        request: Request<pb::RevokeRequest>,
+    ) -> Result<Response<pb::RevokeResponse>, Status> {
+        let revocation_seq = match request.into_inner().target {
+            Some(revoke_request::Target::Token(token)) => self.auth.revoke_token(&token).await?,
+            None => return Err(AuthError::invalid("target", "must be given").into()),
+        };
+        Ok(Response::new(pb::RevokeResponse { revocation_seq }))
+    }
+
+    async fn get_jwks(
+        &self,
+        _: Request<pb::GetJwksRequest>,
+    ) -> Result<Response<pb::GetJwksResponse>, Status> {
+        let jwks_json = String::from_utf8_lossy(&self.auth.jwks().json).into_owned();
+        Ok(Response::new(pb::GetJwksResponse { jwks_json }))
+    }
+
+    async fn register(
+        &self,
+        request: Request<pb::RegisterRequest>,
+    ) -> Result<Response<pb::RegisterResponse>, Status> {
+        let user = self.auth.register(request.into_inner().into()).await?;
+        Ok(Response::new(pb::RegisterResponse { user_id: user.to_string() }))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<pb::ListSessionsRequest>,
+    ) -> Result<Response<pb::ListSessionsResponse>, Status> {
+        let claims = self.auth.authenticate(bearer(request.metadata())?).await?;
+        let pb::ListSessionsRequest { page_size, page_token } = request.into_inner();
+        let page = self.auth.list_sessions(&claims, page_size, &page_token).await?;
+        Ok(Response::new(convert::session_page(page, claims.session_id)))
+    }
+}

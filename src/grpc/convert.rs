@@ -1,0 +1,258 @@
+//! Every conversion between protobuf messages and what services take and give.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::{
+    domain::{
+        account::Role,
+        clock::Timestamp,
+        error::AuthError,
+        id::SessionId,
+        password::Password,
+        policy::{Audience, Scopes},
+        revocation::Killed,
+        session::Session,
+    },
+    service::{
+        index::Needs,
+        login::{LoggedIn, LoginRequest},
+        refresh::Refreshed,
+        sessions::SessionPage,
+        tokens::TokenPair,
+        users::CreateUserRequest,
+        verify::{InactiveReason, Question, TokenClaims, Verdict},
+    },
+};
+
+use super::pb::auth as pb;
+
+/// The largest `google.protobuf.Duration`, in seconds: 10 000 years.
+const DURATION_MAX_S: i64 = 315_576_000_000;
+
+impl From<pb::LoginRequest> for LoginRequest {
+    fn from(request: pb::LoginRequest) -> Self {
+        Self {
+            identifier: request.identifier,
+            password: Password::parse(request.password),
+            client_id: request.client_id,
+            audience: request.audience,
+            scope: request.scope,
+            label: request.label,
+            no_refresh_token: request.no_refresh_token,
+        }
+    }
+}
+
+impl From<LoggedIn> for pb::LoginResponse {
+    fn from(logged_in: LoggedIn) -> Self {
+        Self {
+            tokens: Some(logged_in.tokens.into()),
+            session_id: logged_in.session_id.to_string(),
+            user_id: logged_in.user_id.to_string(),
+        }
+    }
+}
+
+impl From<TokenPair> for pb::TokenPair {
+    fn from(pair: TokenPair) -> Self {
+        let refresh_token = pair.refresh_token.as_ref().map(SecretString::expose_secret);
+        Self {
+            access_token: pair.access_token.expose_secret().to_owned(),
+            token_type: "Bearer".to_owned(),
+            expire_time: Some(timestamp(pair.expires_at)),
+            refresh_token: refresh_token.unwrap_or_default().to_owned(),
+            session_expire_time: Some(timestamp(pair.session_expires_at)),
+            refresh_after: Some(timestamp(pair.refresh_after)),
+            scope: pair.scopes.to_string(),
+        }
+    }
+}
+
+impl From<Refreshed> for pb::RefreshResponse {
+    fn from(refreshed: Refreshed) -> Self {
+        Self {
+            tokens: Some(refreshed.tokens.into()),
+            session_id: refreshed.session_id.to_string(),
+            replayed: refreshed.replayed,
+        }
+    }
+}
+
+impl From<pb::RegisterRequest> for CreateUserRequest {
+    fn from(request: pb::RegisterRequest) -> Self {
+        Self {
+            username: request.username,
+            email: request.email,
+            password: Password::parse(request.password),
+            display_name: request.display_name,
+            roles: Vec::new(),
+        }
+    }
+}
+
+/// One question to Verify.
+pub(super) fn question(request: pb::VerifyRequest) -> Result<Question, AuthError> {
+    let max_staleness = request
+        .max_staleness
+        .map(span)
+        .transpose()
+        .map_err(|rule| AuthError::invalid("max_staleness", rule))?;
+    Ok(Question {
+        token: request.token,
+        required_audience: request.required_audience,
+        required_scopes: request.required_scopes,
+        required_roles: request.required_roles,
+        needs: Needs { min_revocation_seq: request.min_revocation_seq, max_staleness },
+    })
+}
+
+impl From<Verdict> for pb::VerifyResponse {
+    fn from(verdict: Verdict) -> Self {
+        let reason = verdict.reason.as_ref().map_or(pb::InactiveReason::Unspecified, Into::into);
+        let revocation = match verdict.reason {
+            Some(InactiveReason::Revoked(killed)) => Some(killed.into()),
+            _ => None,
+        };
+        Self {
+            active: reason == pb::InactiveReason::Unspecified,
+            reason: reason.into(),
+            claims: verdict.claims.map(Into::into),
+            revocation,
+            revocation_seq: verdict.revocation_seq,
+            staleness: prost_types::Duration::try_from(verdict.staleness).ok(),
+        }
+    }
+}
+
+impl From<&InactiveReason> for pb::InactiveReason {
+    fn from(reason: &InactiveReason) -> Self {
+        match reason {
+            InactiveReason::Invalid => Self::Invalid,
+            InactiveReason::Expired => Self::Expired,
+            InactiveReason::Revoked(_) => Self::Revoked,
+            InactiveReason::WrongAudience => Self::WrongAudience,
+            InactiveReason::MissingScope => Self::MissingScope,
+            InactiveReason::MissingRole => Self::MissingRole,
+            InactiveReason::WrongType => Self::WrongType,
+            InactiveReason::KeyRevoked => Self::KeyRevoked,
+        }
+    }
+}
+
+impl From<Killed> for pb::Revocation {
+    fn from(killed: Killed) -> Self {
+        Self { revoke_time: Some(timestamp(killed.at)), reason: killed.reason.as_str().to_owned() }
+    }
+}
+
+impl From<TokenClaims> for pb::Claims {
+    fn from(TokenClaims { claims, json }: TokenClaims) -> Self {
+        Self {
+            issuer: claims.issuer,
+            subject: claims.subject.to_string(),
+            audience: texts(&claims.audience, Audience::as_str),
+            client_id: claims.client_id.as_str().to_owned(),
+            token_id: claims.token_id.to_string(),
+            session_id: claims.session_id.to_string(),
+            issue_time: Some(timestamp(claims.issued_at)),
+            expire_time: Some(timestamp(claims.expires_at)),
+            auth_time: Some(timestamp(claims.auth_time)),
+            authentication_methods: claims.amr,
+            scopes: scopes(&claims.scopes),
+            roles: texts(&claims.roles, Role::as_str),
+            name: claims.name.unwrap_or_default(),
+            email: claims.email.unwrap_or_default(),
+            json,
+        }
+    }
+}
+
+/// A page of sessions, of which one is the caller's.
+pub(super) fn session_page(page: SessionPage, current: SessionId) -> pb::ListSessionsResponse {
+    let convert = |session: Session| pb::Session {
+        session_id: session.id.to_string(),
+        client_id: session.client_id.as_str().to_owned(),
+        label: session.label,
+        create_time: Some(timestamp(session.created_at)),
+        refresh_time: Some(timestamp(session.rotated_at)),
+        expire_time: Some(timestamp(session.expires_at)),
+        scopes: scopes(&session.scopes),
+        current: session.id == current,
+        ip_address: session.ip,
+        user_agent: session.user_agent,
+    };
+    pb::ListSessionsResponse {
+        sessions: page.sessions.into_iter().map(convert).collect(),
+        next_page_token: page.next.map(|id| id.to_string()).unwrap_or_default(),
+    }
+}
+
+fn scopes(scopes: &Scopes) -> Vec<String> {
+    scopes.iter().map(str::to_owned).collect()
+}
+
+fn texts<T>(values: &[T], text: fn(&T) -> &str) -> Vec<String> {
+    values.iter().map(|value| text(value).to_owned()).collect()
+}
+
+fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+    let nanos = at.micros().rem_euclid(1_000_000).saturating_mul(1_000);
+    prost_types::Timestamp { seconds: at.seconds(), nanos: i32::try_from(nanos).unwrap_or(0) }
+}
+
+/// A span of time that is none of the odd ones which the message can hold.
+fn span(duration: prost_types::Duration) -> Result<Duration, &'static str> {
+    if duration.seconds < 0 || duration.nanos < 0 {
+        return Err("must not be negative");
+    }
+    let seconds =
+        u64::try_from(duration.seconds).ok().filter(|_| duration.seconds <= DURATION_MAX_S);
+    let nanos = u32::try_from(duration.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
+    match (seconds, nanos) {
+        (Some(seconds), Some(nanos)) => Ok(Duration::new(seconds, nanos)),
+        _ => Err("must be a valid google.protobuf.Duration"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_durations_are_refused() {
+        let of = |seconds, nanos| span(prost_types::Duration { seconds, nanos }).ok();
+        assert_eq!(of(0, 0), Some(Duration::ZERO));
+        assert_eq!(of(1, 999_999_999), Some(Duration::new(1, 999_999_999)));
+        assert_eq!(of(DURATION_MAX_S, 0), Some(Duration::from_hours(87_660_000)));
+        for (seconds, nanos) in [
+            (-1, 0),
+            (0, -1),
+            (1, -1),
+            (-1, 1),
+            (0, 1_000_000_000),
+            (DURATION_MAX_S + 1, 0),
+            (i64::MAX, i32::MAX),
+            (i64::MIN, i32::MIN),
+        ] {
+            assert_eq!(of(seconds, nanos), None, "{seconds} {nanos}");
+        }
+        let request = pb::VerifyRequest {
+            max_staleness: Some(prost_types::Duration { seconds: -1, nanos: 0 }),
+            ..pb::VerifyRequest::default()
+        };
+        let error = question(request).expect_err("negative");
+        assert_eq!(error.to_string(), "invalid argument: max_staleness must not be negative");
+    }
+
+    #[test]
+    fn times_keep_their_microseconds_on_both_sides_of_the_epoch() {
+        let of = |micros| {
+            let t = timestamp(Timestamp::from_micros(micros));
+            (t.seconds, t.nanos)
+        };
+        assert_eq!(of(1_800_000_000_123_456), (1_800_000_000, 123_456_000));
+        assert_eq!(of(-1), (-1, 999_999_000));
+    }
+}

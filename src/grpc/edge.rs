@@ -1,0 +1,191 @@
+//! What every call passes on its way in and out.
+
+use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+};
+use tonic::{Code, Status};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::domain::{
+    clock::Clock,
+    entropy::Entropy,
+    error::{AuthError, chain},
+};
+
+use super::{
+    deadline,
+    request::{REQUEST_ID, RequestIds},
+    status::{self, Answer},
+};
+
+/// gRPC methods longer than this are not ours.
+const METHOD_MAX_LEN: usize = 128;
+
+/// What calls share at the edge.
+pub(super) struct Edge {
+    clock: Arc<dyn Clock>,
+    ids: RequestIds,
+    request_timeout: Duration,
+}
+
+impl Edge {
+    pub(super) fn new(
+        clock: Arc<dyn Clock>,
+        entropy: &dyn Entropy,
+        request_timeout: Duration,
+    ) -> Self {
+        Self { clock, ids: RequestIds::new(entropy), request_timeout }
+    }
+
+    /// Puts the edge around services.
+    pub(super) fn around(self, services: Router) -> Router {
+        services
+            .reset_fallback()
+            .fallback(unknown_service)
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(middleware::from_fn_with_state(Arc::new(self), pass))
+    }
+
+    /// The complete answer to a failed call, which is logged here and
+    /// nowhere else.
+    fn fail(&self, status: &Status, call: &Call) -> Response {
+        let ours = std::error::Error::source(status).and_then(|s| s.downcast_ref::<AuthError>());
+        let (answer, cause) = match ours {
+            Some(error) => (status::answer(error), chain(error)),
+            None => (status::foreign(status), status::one_line(status.message())),
+        };
+        self.log(&answer, &cause, call);
+        let mut complete = answer.into_status(call.id.to_str().unwrap_or_default());
+        // tonic says here which encodings it would have accepted.
+        *complete.metadata_mut() = status.metadata().clone();
+        complete.into_http()
+    }
+
+    /// What we must repair is an error, what load or a slow peer does a
+    /// warning, and what callers do wrong is for information.
+    fn log(&self, answer: &Answer, cause: &str, call: &Call) {
+        let took = self.clock.monotonic().saturating_sub(call.began);
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let (method, request_id) = (call.method(), call.id.to_str().unwrap_or_default());
+        let peer = call.peer.map(|peer| peer.ip().to_canonical());
+        let peer = peer.as_ref().map(tracing::field::display);
+        let (code, reason) = (answer.code, answer.reason);
+        macro_rules! log {
+            ($level:ident $(, $cause:expr)?) => {
+                tracing::$level!(
+                    target: "tokenward::grpc",
+                    method, ?code, reason, request_id, peer, duration_ms,
+                    $(cause = $cause,)?
+                    "call failed"
+                )
+            };
+        }
+        match code {
+            Code::Internal | Code::Unknown | Code::DataLoss | Code::Unavailable => {
+                log!(error, cause);
+            }
+            Code::DeadlineExceeded | Code::ResourceExhausted => log!(warn),
+            Code::InvalidArgument => log!(info, cause),
+            _ => log!(info),
+        }
+    }
+}
+
+/// What the log tells of a call.
+struct Call {
+    uri: axum::http::Uri,
+    id: HeaderValue,
+    peer: Option<SocketAddr>,
+    began: Duration,
+}
+
+impl Call {
+    /// `package.Service/Method`; a path that can be no such thing is not
+    /// repeated.
+    fn method(&self) -> &str {
+        let path = self.uri.path().strip_prefix('/').unwrap_or_default();
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/');
+        let plausible = path.len() <= METHOD_MAX_LEN && path.bytes().all(allowed);
+        if plausible { path } else { "_OTHER" }
+    }
+}
+
+/// Gives a call its id and its deadline, and completes its failure.
+async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    if let Some(refusal) = not_grpc(&request) {
+        return refusal;
+    }
+    let call = Call {
+        uri: request.uri().clone(),
+        id: edge.ids.of(request.headers()),
+        peer: request.extensions().get::<SocketAddr>().copied(),
+        began: edge.clock.monotonic(),
+    };
+    let limit = deadline::of(request.headers(), edge.request_timeout);
+    // Past the deadline the handler is dropped; store steps go on to their end.
+    let response = match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Status::from(AuthError::DeadlineExceeded).into_http(),
+    };
+    let mut response = match failure(&response) {
+        Some(status) => edge.fail(&status, &call),
+        None => response,
+    };
+    response.headers_mut().insert(REQUEST_ID, call.id);
+    response
+}
+
+/// The status of a call that failed before its answer began. tonic leaves it
+/// as an extension, but for unknown methods in the headers only.
+fn failure(response: &Response) -> Option<Status> {
+    let status = match response.extensions().get::<Status>() {
+        Some(status) => status.clone(),
+        None => Status::from_header_map(response.headers())?,
+    };
+    Some(status).filter(|status| status.code() != Code::Ok)
+}
+
+/// Anything but a gRPC call gets a plain HTTP answer.
+fn not_grpc(request: &Request) -> Option<Response> {
+    let refuse = |status: StatusCode, text: &'static str| {
+        Some((status, [(header::X_CONTENT_TYPE_OPTIONS, "nosniff")], text).into_response())
+    };
+    if request.method() != Method::POST {
+        return refuse(StatusCode::NOT_FOUND, "this port speaks gRPC only\n");
+    }
+    if !is_grpc(request.headers()) {
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this port speaks gRPC only\n");
+    }
+    if request.version() < Version::HTTP_2 {
+        return refuse(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC needs HTTP/2\n");
+    }
+    None
+}
+
+/// `application/grpc`, or with `+proto`; not gRPC-Web, not another encoding.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else {
+        return false;
+    };
+    let kind = kind.split(';').next().unwrap_or_default().trim_end();
+    ["application/grpc", "application/grpc+proto"].iter().any(|k| k.eq_ignore_ascii_case(kind))
+}
+
+async fn unknown_service() -> Response {
+    Status::unimplemented("").into_http()
+}
+
+/// The panic's own message stands on standard error, where the hook put it.
+fn panicked(_: Box<dyn Any + Send>) -> axum::http::Response<Body> {
+    Status::from(AuthError::internal("the handler panicked")).into_http()
+}
+
+#[cfg(test)]
+mod tests;

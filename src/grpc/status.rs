@@ -1,0 +1,287 @@
+//! THE error table: what a caller is told about each failure.
+//!
+//! Services fail with [`AuthError`]; tonic fails with statuses of its own when
+//! a request does not even reach a service. Both end here, so every failed
+//! call carries exactly one `google.rpc.ErrorInfo` (domain `tokenward`, a
+//! reason in `UPPER_SNAKE_CASE`) and one `RequestInfo`; `INVALID_ARGUMENT`
+//! adds `BadRequest`; what is worth trying again adds `RetryInfo`.
+//! What an [`AuthError`] holds for the operator never reaches an answer.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::domain::error::{AuthError, Denial, Outage, Refusal};
+
+/// The `domain` of every `ErrorInfo`.
+pub const DOMAIN: &str = "tokenward";
+/// When to try again after an outage: one look at the log, one failover step.
+const RETRY_AFTER_OUTAGE: Duration = Duration::from_secs(1);
+/// A message goes into one header.
+const MESSAGE_MAX_LEN: usize = 1024;
+
+/// What a caller is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub code: Code,
+    /// `ErrorInfo.reason`.
+    pub reason: &'static str,
+    /// One line of ASCII.
+    pub message: String,
+    /// `ErrorInfo.metadata`: what varies in the message.
+    pub metadata: Option<(&'static str, &'static str)>,
+    /// `BadRequest.field_violations`: field and rule.
+    pub violations: Vec<(String, String)>,
+    /// `RetryInfo.retry_delay`.
+    pub retry_after: Option<Duration>,
+}
+
+/// The answer to a failure of a service.
+pub fn answer(error: &AuthError) -> Answer {
+    let (code, reason) = match error {
+        AuthError::InvalidArgument(_) => (Code::InvalidArgument, "INVALID_ARGUMENT"),
+        AuthError::Unauthenticated(refusal) => (Code::Unauthenticated, refusal_reason(*refusal)),
+        AuthError::PermissionDenied(denial) => (Code::PermissionDenied, denial_reason(*denial)),
+        AuthError::AlreadyExists(_) => (Code::AlreadyExists, "ALREADY_EXISTS"),
+        AuthError::NotFound(_) => (Code::NotFound, "NOT_FOUND"),
+        AuthError::Overloaded { .. } => (Code::ResourceExhausted, "OVERLOADED"),
+        AuthError::Unavailable { outage, .. } => (Code::Unavailable, outage_reason(*outage)),
+        AuthError::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+        AuthError::Internal(_) => (Code::Internal, "INTERNAL"),
+    };
+    Answer {
+        metadata: match error {
+            AuthError::AlreadyExists(field) => Some(("field", field)),
+            AuthError::NotFound(thing) => Some(("resource", thing)),
+            AuthError::Overloaded { work, .. } => Some(("work", work)),
+            _ => None,
+        },
+        violations: match error {
+            AuthError::InvalidArgument(violations) => {
+                violations.iter().map(|v| (v.field.to_owned(), one_line(&v.rule))).collect()
+            }
+            _ => Vec::new(),
+        },
+        retry_after: match error {
+            AuthError::Overloaded { retry_after, .. } => Some(*retry_after),
+            AuthError::Unavailable { .. } => Some(RETRY_AFTER_OUTAGE),
+            _ => None,
+        },
+        ..Answer::new(code, reason, error.to_string())
+    }
+}
+
+fn refusal_reason(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::InvalidCredentials => "INVALID_CREDENTIALS",
+        Refusal::MissingToken => "MISSING_TOKEN",
+        Refusal::InvalidToken => "INVALID_TOKEN",
+        Refusal::WrongType => "WRONG_TYPE",
+        Refusal::Expired => "TOKEN_EXPIRED",
+        Refusal::SessionExpired => "SESSION_EXPIRED",
+        Refusal::Revoked => "SESSION_REVOKED",
+        Refusal::Reused => "REFRESH_REUSE",
+        Refusal::RolledBack => "DATABASE_ROLLED_BACK",
+        Refusal::ClientMismatch => "CLIENT_MISMATCH",
+        Refusal::KeyRevoked => "KEY_REVOKED",
+    }
+}
+
+fn denial_reason(denial: Denial) -> &'static str {
+    match denial {
+        Denial::RegistrationDisabled => "REGISTRATION_DISABLED",
+    }
+}
+
+fn outage_reason(outage: Outage) -> &'static str {
+    match outage {
+        Outage::Store => "DATABASE_UNAVAILABLE",
+        Outage::StaleRevocations => "REVOCATIONS_STALE",
+        Outage::NotReady => "NOT_READY",
+        Outage::SigningKey => "NO_SIGNING_KEY",
+    }
+}
+
+/// The answer to a failure before any service was reached.
+///
+/// - tonic calls a message over the size limit `OUT_OF_RANGE`, and other
+///   servers `RESOURCE_EXHAUSTED`. Here that code promises that trying again
+///   will help, and it will not: `INVALID_ARGUMENT`.
+/// - It calls broken framing `INTERNAL`, which would alarm us about a mistake
+///   of the caller: `INVALID_ARGUMENT` too. Our own defects come as
+///   [`AuthError::Internal`] and never here.
+pub fn foreign(status: &Status) -> Answer {
+    let malformed = |reason, text: &str| Answer {
+        violations: vec![(String::new(), text.to_owned())],
+        ..Answer::new(Code::InvalidArgument, reason, format!("invalid argument: {text}"))
+    };
+    match status.code() {
+        Code::OutOfRange => malformed("MESSAGE_TOO_LARGE", "the request message is too large"),
+        Code::InvalidArgument | Code::Internal | Code::Unknown => malformed(
+            "MALFORMED_REQUEST",
+            "the request is not one valid protobuf message of its type",
+        ),
+        // tonic explains encodings that it does not know, and nothing else.
+        Code::Unimplemented if !status.message().is_empty() => {
+            Answer::new(Code::Unimplemented, "UNSUPPORTED_ENCODING", "compression is not supported")
+        }
+        Code::Unimplemented => {
+            Answer::new(Code::Unimplemented, "UNKNOWN_METHOD", "there is no such method")
+        }
+        Code::ResourceExhausted => Answer {
+            retry_after: Some(RETRY_AFTER_OUTAGE),
+            ..Answer::new(Code::ResourceExhausted, "OVERLOADED", "overloaded")
+        },
+        Code::Unavailable => Answer {
+            retry_after: Some(RETRY_AFTER_OUTAGE),
+            ..Answer::new(Code::Unavailable, "NOT_READY", "unavailable")
+        },
+        code => Answer::new(code, "CALL_FAILED", "the call failed"),
+    }
+}
+
+impl Answer {
+    fn new(code: Code, reason: &'static str, message: impl AsRef<str>) -> Self {
+        Self {
+            code,
+            reason,
+            message: one_line(message.as_ref()),
+            metadata: None,
+            violations: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// The status to send, with all details.
+    pub fn into_status(self, request_id: &str) -> Status {
+        let metadata = self.metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let metadata: HashMap<_, _> = metadata.into_iter().collect();
+        let mut details = ErrorDetails::with_error_info(self.reason, DOMAIN, metadata);
+        details.set_request_info(request_id, "");
+        if !self.violations.is_empty() {
+            let violation = |(field, rule)| FieldViolation::new(field, rule);
+            let violations: Vec<_> = self.violations.into_iter().map(violation).collect();
+            details.set_bad_request(violations);
+        }
+        if self.retry_after.is_some() {
+            details.set_retry_info(self.retry_after);
+        }
+        Status::with_error_details(self.code, self.message, details)
+    }
+}
+
+/// The error travels inside the status to [`super::edge`], which makes the
+/// answer and logs what is for the operator.
+impl From<AuthError> for Status {
+    fn from(error: AuthError) -> Self {
+        let answer = answer(&error);
+        let mut status = Self::new(answer.code, answer.message);
+        status.set_source(Arc::new(error));
+        status
+    }
+}
+
+/// Printable ASCII only, and not too much of it.
+pub(super) fn one_line(text: &str) -> String {
+    let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    text.chars().take(MESSAGE_MAX_LEN).map(printable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::error::{Fault, FieldViolation};
+
+    const SECRET: &str = "postgres://user:hunter2@db";
+
+    fn every_error() -> Vec<AuthError> {
+        use {Denial as D, Outage as O, Refusal as R};
+        let refusals = [
+            R::InvalidCredentials,
+            R::MissingToken,
+            R::InvalidToken,
+            R::WrongType,
+            R::Expired,
+            R::SessionExpired,
+            R::Revoked,
+            R::Reused,
+            R::RolledBack,
+            R::ClientMismatch,
+            R::KeyRevoked,
+        ];
+        let outages = [O::Store, O::StaleRevocations, O::NotReady, O::SigningKey];
+        let mut errors = vec![AuthError::InvalidArgument(vec![
+            FieldViolation::new("identifier", "must be 1 to 254 bytes"),
+            FieldViolation::new("password", "must not be empty"),
+        ])];
+        errors.extend(refusals.map(AuthError::Unauthenticated));
+        errors.extend([D::RegistrationDisabled].map(AuthError::PermissionDenied));
+        errors.push(AuthError::AlreadyExists("username"));
+        errors.push(AuthError::NotFound("user"));
+        let retry_after = Duration::from_millis(1500);
+        errors.push(AuthError::Overloaded { work: "password hashing", retry_after });
+        errors.extend(
+            outages.map(|outage| AuthError::Unavailable { outage, fault: Fault::from(SECRET) }),
+        );
+        errors.push(AuthError::DeadlineExceeded);
+        errors.push(AuthError::internal(SECRET));
+        errors
+    }
+
+    fn every_foreign_status() -> Vec<Status> {
+        let mut statuses: Vec<_> =
+            (1..=16).map(|code| Status::new(Code::from_i32(code), "")).collect();
+        statuses.push(Status::unimplemented("Content is compressed with `gzip`"));
+        statuses
+    }
+
+    fn row(answer: &Answer) -> String {
+        let Answer { code, reason, message, metadata, violations, retry_after } = answer;
+        let metadata = metadata.map(|(key, value)| format!(" {key}={value:?}"));
+        let violations = Some(violations).filter(|v| !v.is_empty()).map(|v| format!(" {v:?}"));
+        let retry = retry_after.map(|delay| format!(" retry after {delay:?}"));
+        let extras: String = [metadata, violations, retry].into_iter().flatten().collect();
+        format!("{code:?} {reason} {message:?}{extras}")
+    }
+
+    #[test]
+    fn vr_05_vr_06_the_error_table() {
+        let ours = every_error().iter().map(answer).collect::<Vec<_>>();
+        let foreign = every_foreign_status().iter().map(foreign).collect::<Vec<_>>();
+        for answer in ours.iter().chain(&foreign) {
+            let Answer { code, reason, message, violations, retry_after, .. } = answer;
+            assert!(reason.len() <= 63, "{reason}");
+            assert!(reason.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'), "{reason}");
+            assert!(message.bytes().all(|b| b.is_ascii_graphic() || b == b' '), "{message}");
+            assert!(!message.is_empty() && !message.contains("hunter2"), "{message}");
+            assert_eq!(!violations.is_empty(), *code == Code::InvalidArgument, "{reason}");
+            let retry = matches!(code, Code::ResourceExhausted | Code::Unavailable);
+            assert_eq!(retry_after.is_some(), retry, "{reason}");
+        }
+        let rows = |answers: &[Answer]| answers.iter().map(row).collect::<Vec<_>>().join("\n");
+        let table = format!("{}\n--\n{}\n", rows(&ours), rows(&foreign));
+        insta::assert_snapshot!("error_table", table);
+    }
+
+    #[test]
+    fn the_details_can_be_read_back() {
+        let error = AuthError::Overloaded { work: "hash", retry_after: Duration::from_secs(2) };
+        let status = answer(&error).into_status("id-1");
+        let details = status.get_error_details();
+        let info = details.error_info().expect("ErrorInfo");
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("OVERLOADED", "tokenward"));
+        assert_eq!(info.metadata.get("work").map(String::as_str), Some("hash"));
+        assert_eq!(details.request_info().expect("RequestInfo").request_id, "id-1");
+        let delay = details.retry_info().expect("RetryInfo").retry_delay;
+        assert_eq!(delay, Some(Duration::from_secs(2)));
+        assert!(details.bad_request().is_none());
+    }
+
+    #[test]
+    fn lo_07_messages_stay_one_line_of_ascii() {
+        assert_eq!(one_line("a\r\nb\u{1b}[2J\u{202e}ä"), "a??b?[2J??");
+        assert_eq!(one_line(&"x".repeat(5000)).len(), MESSAGE_MAX_LEN);
+    }
+}

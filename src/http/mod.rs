@@ -1,0 +1,86 @@
+//! The HTTP edge: public keys, metadata, probes.
+//!
+//! Nothing here reads the database, and nothing depends on what a request
+//! says about its host, so answers are the same for everybody, always.
+
+mod conditional;
+mod jwks;
+mod metadata;
+mod probes;
+mod problem;
+
+use std::{any::Any, collections::BTreeSet, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::{MethodRouter, get},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::service::{Auth, readiness::Readiness};
+
+use problem::Problem;
+
+/// What can be set about the HTTP edge.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpOptions {
+    /// The longest that a request may take.
+    pub request_timeout: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self { request_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// Everything that is served over plain HTTP.
+pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: HttpOptions) -> Router {
+    let issuer = auth.policy().issuer.clone();
+    let probes = Router::new()
+        .route("/livez", get(probes::live))
+        .route("/readyz", get(probes::ready))
+        .with_state(readiness);
+    let keys =
+        routes(metadata::jwks_paths(&issuer), || get(jwks::document).options(jwks::preflight));
+    let documents = routes(metadata::paths(&issuer), || get(metadata::serve));
+    probes
+        .merge(keys.with_state(auth))
+        .merge(documents.with_state(metadata::document(&issuer)))
+        .fallback(async || Problem::NOT_FOUND)
+        .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(options.request_timeout, pass))
+}
+
+/// The same route at each of several paths, of which the configuration knows
+/// some: a colon in them is no parameter.
+fn routes<S: Clone + Send + Sync + 'static>(
+    paths: BTreeSet<String>,
+    route: fn() -> MethodRouter<S>,
+) -> Router<S> {
+    let router = Router::new().without_v07_checks();
+    paths.into_iter().fold(router, |router, path| router.route(&path, route()))
+}
+
+/// Bounds every request in time, and forbids guessing at any answer's type.
+async fn pass(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    let mut response = match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::TIMED_OUT.into_response(),
+    };
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
+/// The panic's own message stands on standard error, where the hook put it.
+fn panicked(_: Box<dyn Any + Send>) -> Response<Body> {
+    tracing::error!(target: "tokenward::http", "the handler panicked");
+    Problem::INTERNAL.into_response()
+}

@@ -1,0 +1,8 @@
+//! What the calls promise, on real databases and with a clock that is moved
+//! by hand.
+
+mod freshness;
+mod login;
+mod refresh;
+mod revoke;
+mod users;

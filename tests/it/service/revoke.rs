@@ -1,0 +1,179 @@
+//! `Revoke`: in force here when it answers, elsewhere a look later.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokenward::{
+    domain::{
+        error::{AuthError, Refusal},
+        id::{ClientId, SessionId},
+        revocation::Reason,
+    },
+    service::{index::Needs, verify::{InactiveReason, Question}},
+    store::port::RevokeTarget,
+};
+use uuid::Uuid;
+
+use crate::{
+    on_both_engines,
+    support::world::{Engine, World, question},
+};
+
+on_both_engines!(
+    p1_revoked_is_dead_when_the_answer_is_there,
+    p1_another_replica_knows_after_its_next_look,
+    rv_any_token_of_the_session_ends_it,
+    rv_garbage_is_answered_alike_and_changes_nothing,
+    rv_revoking_twice_is_revoking_once,
+    rv_22_every_kind_of_revocation_kills_its_set_only,
+    vt_22_a_cold_start_knows_what_was_revoked_before,
+    vt_31_a_new_login_does_not_revive_an_old_session,
+);
+
+async fn is_dead(world: &World, token: &secrecy::SecretString) -> bool {
+    matches!(world.verify(token).await.reason, Some(InactiveReason::Revoked(_)))
+}
+
+async fn p1_revoked_is_dead_when_the_answer_is_there(engine: Engine) {
+    let Some(world) = World::new(engine).await else { return };
+    world.user("alice").await;
+    for _ in 0..20 {
+        let tokens = world.login("alice").await.tokens;
+        assert_eq!(world.verify(&tokens.access_token).await.reason, None);
+        // No look at the log in between.
+        world.auth().revoke_token(tokens.access_token.expose_secret()).await.unwrap();
+        assert!(is_dead(&world, &tokens.access_token).await);
+        let again = world.refresh(tokens.refresh_token.as_ref().unwrap()).await;
+        assert!(matches!(again, Err(AuthError::Unauthenticated(Refusal::Revoked))));
+    }
+}
+
+async fn p1_another_replica_knows_after_its_next_look(engine: Engine) {
+    let Some(world) = World::new(engine).await else { return };
+    let replica = world.replica().await;
+    world.user("alice").await;
+    let tokens = world.login("alice").await.tokens;
+    let token = tokens.access_token.expose_secret().to_owned();
+    let seq = world.auth().revoke_token(&token).await.unwrap();
+
+    let verdict = replica.auth.verify(&question(&token)).await.unwrap();
+    assert_eq!(verdict.reason, None, "it has not looked yet");
+    assert!(verdict.revocation_seq < seq);
+
+    // Read your writes: asked for that number, it waits for a look.
+    let needs = Needs { min_revocation_seq: seq, max_staleness: None };
+    let demanding = Question { needs, ..question(&token) };
+    let (verdict, ()) = tokio::join!(replica.auth.verify(&demanding), async {
+        replica.follower(Duration::from_millis(100)).look().await.unwrap();
+    });
+    let verdict = verdict.unwrap();
+    assert!(matches!(verdict.reason, Some(InactiveReason::Revoked(_))));
+    assert!(verdict.revocation_seq >= seq);
+}
+
+async fn rv_any_token_of_the_session_ends_it(engine: Engine) {
+    let Some(world) = World::new(engine).await else { return };
+    world.user("alice").await;
+    let old = world.login("alice").await.tokens;
+    let new = world.refresh(old.refresh_token.as_ref().unwrap()).await.unwrap().tokens;
+    // An expired access token of an earlier generation will do.
+    world.advance(Duration::from_mins(20)).await;
+    let new = world.refresh(new.refresh_token.as_ref().unwrap()).await.unwrap().tokens;
+    assert_eq!(world.verify(&old.access_token).await.reason, Some(InactiveReason::Expired));
+    world.auth().revoke_token(old.access_token.expose_secret()).await.unwrap();
+    assert!(is_dead(&world, &new.access_token).await);
+
+    let other = world.login("alice").await.tokens;
+    world.auth().revoke_token(other.refresh_token.unwrap().expose_secret()).await.unwrap();
+    assert!(is_dead(&world, &other.access_token).await);
+}
+
+async fn rv_garbage_is_answered_alike_and_changes_nothing(engine: Engine) {
+    let Some(world) = World::new(engine).await else { return };
+    world.user("alice").await;
+    let tokens = world.login("alice").await.tokens;
+    let token = tokens.access_token.expose_secret();
+    // A real session id under a signature that is not ours is no kill switch.
+    let mut forged = token.to_owned();
+    let last = if forged.ends_with("AA") { "BB" } else { "AA" };
+    forged.replace_range(forged.len() - 40..forged.len() - 38, last);
+    for garbage in ["x", "a.b.c", &forged] {
+        world.auth().revoke_token(garbage).await.expect("no oracle");
+    }
+    assert_eq!(world.verify(&tokens.access_token).await.reason, None);
+    let empty = world.auth().revoke_token("").await;
+    assert!(matches!(empty, Err(AuthError::InvalidArgument(_))));
+}
+
+async fn rv_revoking_twice_is_revoking_once(engine: Engine) {
+    let Some(world) = World::new(engine).await else { return };
+    world.user("alice").await;
+    let tokens = world.login("alice").await.tokens;
+    let token = tokens.access_token.expose_secret();
+    let first = world.auth().revoke_token(token).await.unwrap();
+    let second = world.auth().revoke_token(token).await.unwrap();
+    assert_eq!(first, second);
+    assert_eq!(world.core.store.log_after(0, 10).await.unwrap().len(), 1);
+}
+
+async fn rv_22_every_kind_of_revocation_kills_its_set_only(engine: Engine) {
+    let Some(world) = World::new(engine).await else { return };
+    let alice = world.user("alice").await;
+    world.user("bob").await;
+    let revoke = async |target| {
+        world.auth().revoke(target, Reason::Operator, "operator").await.expect("revoked")
+    };
+
+    let (one, two) = (world.login("alice").await, world.login("alice").await);
+    let bob = world.login("bob").await;
+    revoke(RevokeTarget::Session(one.session_id)).await.unwrap();
+    assert!(is_dead(&world, &one.tokens.access_token).await);
+    assert!(!is_dead(&world, &two.tokens.access_token).await);
+
+    revoke(RevokeTarget::User(alice)).await.unwrap();
+    assert!(is_dead(&world, &two.tokens.access_token).await);
+    assert!(!is_dead(&world, &bob.tokens.access_token).await);
+
+    revoke(RevokeTarget::Client(ClientId::parse("default").unwrap())).await.unwrap();
+    assert!(is_dead(&world, &bob.tokens.access_token).await);
+    let after_client = world.login("bob").await;
+    assert!(!is_dead(&world, &after_client.tokens.access_token).await);
+
+    revoke(RevokeTarget::All).await.unwrap();
+    assert!(is_dead(&world, &after_client.tokens.access_token).await);
+    let dead = world.refresh(after_client.tokens.refresh_token.as_ref().unwrap()).await;
+    assert!(matches!(dead, Err(AuthError::Unauthenticated(Refusal::Revoked))));
+    for name in ["alice", "bob"] {
+        let after_all = world.login(name).await;
+        assert!(!is_dead(&world, &after_all.tokens.access_token).await);
+        assert!(world.refresh(after_all.tokens.refresh_token.as_ref().unwrap()).await.is_ok());
+    }
+
+    let nobody = RevokeTarget::Session(SessionId::new(Uuid::from_u128(9)));
+    assert_eq!(revoke(nobody).await, None);
+}
+
+async fn vt_22_a_cold_start_knows_what_was_revoked_before(engine: Engine) {
+    let Some(world) = World::new(engine).await else { return };
+    world.user("alice").await;
+    let tokens = world.login("alice").await.tokens;
+    let token = tokens.access_token.expose_secret().to_owned();
+    world.auth().revoke_token(&token).await.unwrap();
+
+    let fresh = world.replica_without_look().await;
+    let early = fresh.auth.verify(&question(&token)).await;
+    assert!(matches!(early, Err(AuthError::Unavailable { .. })), "not ready before the log is read");
+    fresh.follower(Duration::from_millis(100)).look().await.unwrap();
+    let verdict = fresh.auth.verify(&question(&token)).await.unwrap();
+    assert!(matches!(verdict.reason, Some(InactiveReason::Revoked(_))));
+}
+
+async fn vt_31_a_new_login_does_not_revive_an_old_session(engine: Engine) {
+    let Some(world) = World::new(engine).await else { return };
+    world.user("alice").await;
+    let old = world.login("alice").await.tokens;
+    world.auth().revoke_token(old.access_token.expose_secret()).await.unwrap();
+    world.login("alice").await;
+    world.look().await;
+    assert!(is_dead(&world, &old.access_token).await);
+}
