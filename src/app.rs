@@ -33,7 +33,7 @@ use crate::{
         sweep,
     },
     store::{
-        connect::{self, ConnectError, StoreOptions},
+        self, ConnectError, StoreOptions,
         port::{Claim, Instance, Store, StoreError},
     },
 };
@@ -129,10 +129,10 @@ impl Core {
         environment: Environment,
         signing: Signing,
     ) -> Result<Self, StartError> {
+        tls::install_crypto_provider();
         provider::install().map_err(|error| StartError::Workers(error.to_string()))?;
         let policy = Arc::new(settings.policy().map_err(StartError::Config)?);
-        let url = SecretString::from(settings.database_url().expose().to_owned());
-        let store = connect::connect(&url, store_options(settings)).await?;
+        let store = store::connect(&database_url(settings), store_options(settings)).await?;
         let (head, session_life) = claim(store.as_ref(), &policy, &environment).await?;
         let workers = start_workers(settings, &environment)?;
         let lives = TokenLives {
@@ -163,6 +163,12 @@ impl Core {
     pub fn follower(&self, interval: Duration) -> Follower {
         Follower::new(Arc::clone(&self.store), Arc::clone(&self.index), interval)
     }
+}
+
+/// Brings the database to this version's schema, and gives the names of the
+/// migrations that were new.
+pub async fn migrate(settings: &Settings) -> Result<Vec<&'static str>, StartError> {
+    Ok(store::migrate(&database_url(settings), store_options(settings)).await?)
 }
 
 /// A server whose sockets are bound and that does not answer yet.
@@ -212,7 +218,7 @@ impl Server {
         let grpc_app = grpc::router(
             Arc::clone(&core.auth),
             Arc::clone(&core.readiness),
-            grpc_options(&settings),
+            grpc_options(&settings, closing.clone()),
         );
         let http_app = http::router(
             Arc::clone(&core.auth),
@@ -306,9 +312,8 @@ fn passwords(
     environment: &Environment,
 ) -> Result<Argon2Passwords, StartError> {
     let password = &settings.password;
-    let params =
-        HashingParams::new(password.memory_kib, password.iterations, password.parallelism)
-            .map_err(|error| StartError::Config(format!("password: {error}")))?;
+    let params = HashingParams::new(password.memory_kib, password.iterations, password.parallelism)
+        .map_err(|error| StartError::Config(format!("password: {error}")))?;
     Ok(Argon2Passwords::new(params, Arc::clone(&environment.entropy), workers)?)
 }
 
@@ -319,6 +324,10 @@ fn load_tls(certificate: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>,
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     let failed = |error| StartError::Bind { setting, address, error };
     TcpListener::bind(address).await.map_err(failed)
+}
+
+fn database_url(settings: &Settings) -> SecretString {
+    SecretString::from(settings.database_url().expose().to_owned())
 }
 
 fn store_options(settings: &Settings) -> StoreOptions {
@@ -344,11 +353,12 @@ fn freshness(settings: &Settings) -> Freshness {
     }
 }
 
-fn grpc_options(settings: &Settings) -> GrpcOptions {
+fn grpc_options(settings: &Settings, shutdown: CancellationToken) -> GrpcOptions {
     GrpcOptions {
         reflection: settings.grpc.reflection,
         request_timeout: settings.grpc.request_timeout.0,
         max_message_bytes: to_usize(settings.grpc.max_message_bytes),
+        shutdown,
     }
 }
 
@@ -356,15 +366,17 @@ fn connection_limits(settings: &Settings) -> ConnectionLimits {
     let connections = &settings.connections;
     ConnectionLimits {
         max_connections: to_usize(connections.max),
-        max_streams: connections.max_streams,
-        max_header_bytes: connections.max_header_bytes,
-        header_timeout: connections.header_timeout.0,
         tls_handshake_timeout: settings.tls.handshake_timeout.0,
-        keepalive_interval: connections.keepalive_interval.0,
-        keepalive_timeout: connections.keepalive_timeout.0,
+        header_read_timeout: connections.header_timeout.0,
+        max_header_bytes: connections.max_header_bytes,
+        max_concurrent_streams: connections.max_streams,
+        max_pending_accept_reset_streams: to_usize(connections.max_reset_streams),
+        max_local_error_reset_streams: to_usize(connections.max_error_streams),
+        keep_alive_interval: connections.keepalive_interval.0,
+        keep_alive_timeout: connections.keepalive_timeout.0,
         max_age: connections.max_age.0,
-        max_age_grace: connections.max_age_grace.0,
-        drain: settings.shutdown.drain.0,
+        age_grace: connections.max_age_grace.0,
+        drain_deadline: settings.shutdown.drain.0,
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) async fn connect(
     ca_pem: Option<&str>,
     timeout: Duration,
 ) -> anyhow::Result<Channel> {
-    let mut endpoint = Endpoint::from_shared(url.to_owned())?.connect_timeout(timeout).timeout(timeout);
+    let mut endpoint =
+        Endpoint::from_shared(url.to_owned())?.connect_timeout(timeout).timeout(timeout);
     if url.starts_with("https://") {
         let mut tls = ClientTlsConfig::new();
         if let Some(pem) = ca_pem {

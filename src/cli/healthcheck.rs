@@ -39,7 +39,8 @@ pub(super) struct HealthcheckArgs {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "must be a length of time like 500ms or 1s".to_owned())
+    humantime::parse_duration(text)
+        .map_err(|_| "must be a length of time like 500ms or 1s".to_owned())
 }
 
 pub(super) async fn run(args: HealthcheckArgs, global: &GlobalArgs) -> Outcome {
@@ -49,7 +50,8 @@ pub(super) async fn run(args: HealthcheckArgs, global: &GlobalArgs) -> Outcome {
         None => configured_url(global)?,
     };
     let ca = args.tls_ca.map(fs::read_to_string).transpose()?;
-    let asked = tokio::time::timeout(args.timeout, ask(&url, ca.as_deref(), &args.service, args.timeout));
+    let asked =
+        tokio::time::timeout(args.timeout, ask(&url, ca.as_deref(), &args.service, args.timeout));
     let status = asked
         .await
         .map_err(|_| anyhow::anyhow!("{url} did not answer within {}", Span(args.timeout)))??;
@@ -70,10 +72,9 @@ async fn ask(
         .await
         .map_err(|error| error.context(format!("{url} cannot be reached")))?;
     let request = HealthCheckRequest { service: service.to_owned() };
-    let response = HealthClient::new(channel)
-        .check(request)
-        .await
-        .map_err(|status| anyhow::anyhow!("{url} answered {:?}: {}", status.code(), status.message()))?;
+    let response = HealthClient::new(channel).check(request).await.map_err(|status| {
+        anyhow::anyhow!("{url} answered {:?}: {}", status.code(), status.message())
+    })?;
     Ok(response.into_inner().status())
 }
 

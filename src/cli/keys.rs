@@ -86,7 +86,7 @@ pub(super) enum Purpose {
 pub(super) enum Format {
     /// JSON Web Key (RFC 7517).
     Jwk,
-    /// SubjectPublicKeyInfo in PEM, as HAProxy and Kong want it.
+    /// SubjectPublicKeyInfo in PEM, as gateways without a JWKS want it.
     Pem,
 }
 
@@ -114,8 +114,9 @@ pub(super) fn generate_missing(settings: &Settings, bits: KeyBits) -> Result<(),
 }
 
 fn generate(args: &GenerateArgs, settings: &Settings) -> Outcome {
-    let bits = KeyBits::from_bits(args.bits)
-        .ok_or_else(|| Failure::Usage(format!("--bits is {} but must be 2048, 3072 or 4096", args.bits)))?;
+    let bits = KeyBits::from_bits(args.bits).ok_or_else(|| {
+        Failure::Usage(format!("--bits is {} but must be 2048, 3072 or 4096", args.bits))
+    })?;
     let signs_from = args.signs_from.as_deref().map(parse_instant).transpose()?;
     let dirs = match args.purpose {
         Purpose::Access => vec![settings.access_keys_dir()],
@@ -144,7 +145,8 @@ fn parse_instant(text: &str) -> Result<Timestamp, Failure> {
 fn make(dir: &Path, instant: Timestamp, bits: KeyBits) -> Result<(PathBuf, KeyId), Failure> {
     let name = keys::file_name(instant)
         .ok_or_else(|| Failure::Usage("the year must have four digits".to_owned()))?;
-    let kid = generate::generate(dir, &name, bits).map_err(|error: GenerateError| Failure::from(error))?;
+    let kid = generate::generate(dir, &name, bits)
+        .map_err(|error: GenerateError| Failure::from(error))?;
     Ok((dir.join(name), kid))
 }
 

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{GlobalArgs, Outcome};
+use super::{GlobalArgs, Outcome, prepare_data_dir, start_logging};
+use crate::app;
 
 /// Bring the database to this version's schema. Serving does it too; this is
 /// for those who want to do it apart, before new replicas start.
@@ -10,8 +11,12 @@ use super::{GlobalArgs, Outcome};
 pub(super) struct MigrateArgs {}
 
 pub(super) async fn run(_args: MigrateArgs, global: &GlobalArgs) -> Outcome {
-    let core = global.core().await?;
-    core.store.close().await;
+    let settings = global.settings(&[])?;
+    start_logging(&settings)?;
+    prepare_data_dir(&settings)?;
+    for name in app::migrate(&settings).await? {
+        println!("applied {name}");
+    }
     println!("the database is up to date");
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 the command line or the configuration is
 //! wrong. What a person should read goes to standard error, results to
 //! standard output.
+#![expect(clippy::doc_markdown, reason = "the descriptions of arguments are also their --help")]
 
 mod client;
 mod config;

@@ -48,13 +48,20 @@ pub(super) async fn run(args: QuickstartArgs, global: &GlobalArgs) -> Outcome {
     // The tour is what a person should read; the server's log would be in its way.
     let settings = global.settings(&[("log.level", Some("warn".to_owned()))])?;
     if settings.tls.certificate.is_some() {
-        return Err(Failure::Usage("quickstart serves without TLS; unset tls.certificate and tls.key".to_owned()));
+        return Err(Failure::Usage(
+            "quickstart serves without TLS; unset tls.certificate and tls.key".to_owned(),
+        ));
     }
     start_logging(&settings)?;
     prepare_data_dir(&settings)?;
-    println!("Tokenward {}: keys and database are in {}/\n", env!("CARGO_PKG_VERSION"), settings.data_dir.display());
+    println!(
+        "Tokenward {}: keys and database are in {}/\n",
+        env!("CARGO_PKG_VERSION"),
+        settings.data_dir.display()
+    );
     let for_keys = settings.clone();
-    tokio::task::spawn_blocking(move || keys::generate_missing(&for_keys, KeyBits::Rsa2048)).await??;
+    tokio::task::spawn_blocking(move || keys::generate_missing(&for_keys, KeyBits::Rsa2048))
+        .await??;
 
     let core = Core::open(&settings, Environment::system(), Signing::Needed).await?;
     let server = Server::bind(settings.clone(), core).await?;
@@ -110,7 +117,8 @@ impl Tour {
         self.create_user().await?;
         self.fetch_jwks().await?;
         let first = self.login(&mut auth).await?;
-        verify(&mut auth, "3. Verify", "the access token is active", &first.access_token, None).await?;
+        verify(&mut auth, "3. Verify", "the access token is active", &first.access_token, None)
+            .await?;
         let second = refresh(&mut auth, &first).await?;
         revoke(&mut auth, &second).await?;
         let revoked = Some(InactiveReason::Revoked);
@@ -206,7 +214,10 @@ async fn verify(
     Ok(())
 }
 
-async fn refresh(auth: &mut AuthServiceClient<Channel>, first: &TokenPair) -> anyhow::Result<TokenPair> {
+async fn refresh(
+    auth: &mut AuthServiceClient<Channel>,
+    first: &TokenPair,
+) -> anyhow::Result<TokenPair> {
     let request =
         RefreshRequest { refresh_token: first.refresh_token.clone(), ..Default::default() };
     let response = auth.refresh(request.clone()).await.context("Refresh")?.into_inner();
@@ -224,7 +235,8 @@ async fn refresh(auth: &mut AuthServiceClient<Channel>, first: &TokenPair) -> an
 
 async fn revoke(auth: &mut AuthServiceClient<Channel>, tokens: &TokenPair) -> anyhow::Result<()> {
     let target = Some(Target::Token(tokens.refresh_token.clone()));
-    let seq = auth.revoke(RevokeRequest { target }).await.context("Revoke")?.into_inner().revocation_seq;
+    let seq =
+        auth.revoke(RevokeRequest { target }).await.context("Revoke")?.into_inner().revocation_seq;
     step("5. Revoke", &format!("the session has ended; revocation sequence number {seq}\n"));
     Ok(())
 }

@@ -37,7 +37,8 @@ pub(super) enum RevokeCommand {
 }
 
 pub(super) async fn run(command: RevokeCommand, global: &GlobalArgs) -> Outcome {
-    let usage = |what: &str, error: &dyn std::fmt::Display| Failure::Usage(format!("{what} {error}"));
+    let usage =
+        |what: &str, error: &dyn std::fmt::Display| Failure::Usage(format!("{what} {error}"));
     let (target, what) = match &command {
         RevokeCommand::Session { id } => {
             let id = SessionId::parse(id).map_err(|error| usage("the session id", &error))?;

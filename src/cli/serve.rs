@@ -41,7 +41,7 @@ pub(super) async fn run(args: ServeArgs, global: &GlobalArgs) -> Outcome {
     let core = Core::open(&settings, Environment::system(), Signing::Needed).await?;
     let server = Server::bind(settings, core).await?;
     let (grpc, http) = (server.grpc_address()?, server.http_address()?);
-    let issuer = &server.auth().policy().issuer;
+    let issuer = server.auth().policy().issuer.clone();
     tracing::info!(%grpc, %http, issuer, version = env!("CARGO_PKG_VERSION"), "serving");
     server.run(stop_on_signal()?).await;
     Ok(())

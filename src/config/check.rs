@@ -83,7 +83,9 @@ impl Check {
         let c = &s.connections;
         self.number("connections.max", c.max, 8, 1_000_000);
         self.number("connections.max_streams", c.max_streams, 1, 10_000);
-        self.number("connections.max_header_bytes", c.max_header_bytes, 4_096, 262_144);
+        self.number("connections.max_header_bytes", c.max_header_bytes, 8_192, 262_144);
+        self.number("connections.max_reset_streams", c.max_reset_streams, 1, 10_000);
+        self.number("connections.max_error_streams", c.max_error_streams, 1, 10_000);
         self.span("connections.header_timeout", c.header_timeout, millis(100), mins(5));
         self.span("connections.keepalive_interval", c.keepalive_interval, secs(1), mins(60));
         self.span("connections.keepalive_timeout", c.keepalive_timeout, secs(1), mins(5));

@@ -219,8 +219,20 @@ pub struct ConnectionSettings {
     #[config(env = "TOKENWARD_CONNECTIONS_MAX_STREAMS", default = 250)]
     pub max_streams: u32,
 
+    /// Calls that the peer may cancel on an HTTP/2 connection before they were
+    /// looked at; one more ends it (CVE-2023-44487, rapid reset).
+    /// Range: 1 to 10000.
+    #[config(env = "TOKENWARD_CONNECTIONS_MAX_RESET_STREAMS", default = 20)]
+    pub max_reset_streams: u32,
+
+    /// Calls that the server has to end on an HTTP/2 connection because of the
+    /// peer's mistakes; one more ends it (CVE-2025-8671, made to reset).
+    /// Range: 1 to 10000.
+    #[config(env = "TOKENWARD_CONNECTIONS_MAX_ERROR_STREAMS", default = 256)]
+    pub max_error_streams: u32,
+
     /// Bytes of headers that one request may have.
-    /// Range: 4096 to 262144.
+    /// Range: 8192 to 262144.
     #[config(env = "TOKENWARD_CONNECTIONS_MAX_HEADER_BYTES", default = 32_768)]
     pub max_header_bytes: u32,
 

@@ -55,7 +55,8 @@ pub fn access_claims(
         expires_at,
         token_id,
         session_id: session.id,
-        auth_time: session.auth_time.floor_to_second(),
+        // Never later than `iat`, which is set back by as much.
+        auth_time: session.auth_time.minus(policy.issued_at_backdate).floor_to_second(),
         amr: session.amr.clone(),
         scopes: session.scopes.clone(),
         roles: account.roles.clone(),

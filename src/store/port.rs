@@ -171,14 +171,7 @@ pub struct NewSession {
 
 /// How opening a session ended.
 #[derive(Clone, Debug)]
-<<<<<<< HEAD
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one at a time, on its way up; a box would say nothing"
-)]
-=======
 #[expect(clippy::large_enum_variant, reason = "it is returned once per login and never stored")]
->>>>>>> store
 pub enum OpenSession {
     /// It is open.
     Opened {

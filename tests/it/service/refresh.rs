@@ -67,7 +67,9 @@ async fn p4_sixty_four_callers_get_one_successor(engine: Engine) {
     world.advance(Duration::from_secs(31)).await;
     assert_eq!(refusal(world.refresh(&first).await), Refusal::Reused);
     let verdict = world.verify(&successor.access_token).await;
-    assert!(matches!(verdict.reason, Some(InactiveReason::Revoked(killed)) if killed.reason == Reason::RefreshReuse));
+    assert!(
+        matches!(verdict.reason, Some(InactiveReason::Revoked(killed)) if killed.reason == Reason::RefreshReuse)
+    );
     assert_eq!(
         refusal(world.refresh(successor.refresh_token.as_ref().unwrap()).await),
         Refusal::Revoked
@@ -144,9 +146,9 @@ async fn rf_04_reuse_is_recorded_once(engine: Engine) {
     world.refresh(&stolen).await.unwrap();
     world.advance(Duration::from_mins(1)).await;
     let outcomes = join_all((0..16).map(|_| world.refresh(&stolen))).await;
-    let reused = outcomes.into_iter().filter(|outcome| {
-        matches!(outcome, Err(AuthError::Unauthenticated(Refusal::Reused)))
-    });
+    let reused = outcomes
+        .into_iter()
+        .filter(|outcome| matches!(outcome, Err(AuthError::Unauthenticated(Refusal::Reused))));
     assert_eq!(reused.count(), 1);
     assert_eq!(world.core.store.log_after(0, 10).await.unwrap().len(), 1);
 }
@@ -196,7 +198,9 @@ async fn rf_26_a_disabled_user_cannot_refresh(engine: Engine) {
     assert_eq!(refusal(login), Refusal::InvalidCredentials);
     // S0.4: and the access token is dead without any database read.
     let verdict = world.verify(&tokens.access_token).await;
-    assert!(matches!(verdict.reason, Some(InactiveReason::Revoked(killed)) if killed.reason == Reason::UserDisabled));
+    assert!(
+        matches!(verdict.reason, Some(InactiveReason::Revoked(killed)) if killed.reason == Reason::UserDisabled)
+    );
 }
 
 async fn rf_30_another_client_is_refused_and_consumes_nothing(engine: Engine) {

@@ -9,7 +9,10 @@ use tokenward::{
         id::{ClientId, SessionId},
         revocation::Reason,
     },
-    service::{index::Needs, verify::{InactiveReason, Question}},
+    service::{
+        index::Needs,
+        verify::{InactiveReason, Question},
+    },
     store::port::RevokeTarget,
 };
 use uuid::Uuid;
@@ -162,7 +165,10 @@ async fn vt_22_a_cold_start_knows_what_was_revoked_before(engine: Engine) {
 
     let fresh = world.replica_without_look().await;
     let early = fresh.auth.verify(&question(&token)).await;
-    assert!(matches!(early, Err(AuthError::Unavailable { .. })), "not ready before the log is read");
+    assert!(
+        matches!(early, Err(AuthError::Unavailable { .. })),
+        "not ready before the log is read"
+    );
     fresh.follower(Duration::from_millis(100)).look().await.unwrap();
     let verdict = fresh.auth.verify(&question(&token)).await.unwrap();
     assert!(matches!(verdict.reason, Some(InactiveReason::Revoked(_))));

@@ -35,11 +35,16 @@ async fn users_are_created_with_valid_unique_names(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     let auth = world.auth();
     auth.create_user(request("Alice", "alice@example.org", PASSWORD)).await.unwrap();
-    for (username, email, taken) in
-        [("aLICE", "", "username"), ("", "ALICE@example.org", "email"), ("new", "alice@example.org", "email")]
-    {
+    for (username, email, taken) in [
+        ("aLICE", "", "username"),
+        ("", "ALICE@example.org", "email"),
+        ("new", "alice@example.org", "email"),
+    ] {
         let again = auth.create_user(request(username, email, PASSWORD)).await;
-        assert!(matches!(again, Err(AuthError::AlreadyExists(field)) if field == taken), "{again:?}");
+        assert!(
+            matches!(again, Err(AuthError::AlreadyExists(field)) if field == taken),
+            "{again:?}"
+        );
     }
     // What was refused left nothing behind.
     assert!(auth.create_user(request("new", "", PASSWORD)).await.is_ok());
