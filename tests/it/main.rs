@@ -11,3 +11,4 @@ mod architecture;
 mod service;
 mod store;
 mod support;
+mod transport;
