@@ -11,7 +11,8 @@ use crate::{
     config::{self, Settings},
     crypto::{
         entropy::SystemEntropy,
-        keyring::{Keyring, KeyringError, TokenLives},
+        key_directory::KeyringError,
+        keyring::{Keyring, TokenLives},
         password::{Argon2Passwords, HashingParams},
         provider,
         workers::{WorkerSettings, Workers},

@@ -16,7 +16,8 @@ use crate::{
     config::Settings,
     crypto::{
         generate::{self, GenerateError, KeyBits},
-        keyring::{KeyInfo, Keyring, TokenLives},
+        key_info::KeyInfo,
+        keyring::{Keyring, TokenLives},
         port::{KeyPurpose, TokenKeys},
         provider,
         workers::{WorkerSettings, Workers},

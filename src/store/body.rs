@@ -132,8 +132,8 @@ fn settle<DB: Engine, T>(
     outcome: Result<Result<T, StoreError>, Elapsed>,
 ) -> Result<T, StoreError> {
     if let Ok(outcome) = outcome {
-        // What dropping it would do as well, but without a limit: the pool
-        // pings the server first. Nobody has to wait for that.
+        // Dropping it would do the same, but without a limit: the pool pings
+        // the server first. Nobody has to wait for that.
         drop(tokio::spawn(timeout(limit, connection.return_to_pool())));
         return outcome;
     }

@@ -8,7 +8,12 @@
 )]
 
 mod architecture;
+mod documents;
+mod key_files;
+mod key_numbers;
+mod keyring;
 mod service;
 mod store;
 mod support;
 mod transport;
+mod wire;

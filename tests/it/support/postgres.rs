@@ -4,6 +4,7 @@
 
 use std::{
     env, fs,
+    io::{self, Write as _},
     os::unix::{
         fs::{MetadataExt as _, chown},
         process::CommandExt as _,

@@ -6,14 +6,13 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
 };
 
 use axum::{Extension, Router, routing::get};
 use tokenward::listener::ConnectionLimits;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -186,5 +185,5 @@ async fn gt_08_http2_peers_must_answer_pings() {
     let began = Instant::now();
     let (mut reader, _writer) = begin(server.connect().await).await;
     reader.rest().await;
-    assert!(began.elapsed() >= SHORT && began.elapsed() < PATIENCE - Duration::from_secs(1));
+    assert!(began.elapsed() >= SHORT && began.elapsed() < PATIENCE / 2);
 }

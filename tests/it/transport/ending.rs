@@ -1,6 +1,6 @@
 //! How connections end when it is we who end them.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use axum::{Router, routing::get};
 use bytes::Bytes;
@@ -8,7 +8,11 @@ use h2::client::SendRequest;
 use http::Request;
 use tokenward::listener::ConnectionLimits;
 use tokio::{
-    io::AsyncWriteExt as _, net::TcpStream, sync::Semaphore, task::JoinHandle, time::timeout,
+    io::AsyncWriteExt as _,
+    net::TcpStream,
+    sync::Semaphore,
+    task::JoinHandle,
+    time::{Instant, timeout},
 };
 
 use super::{PATIENCE, SHORT, Server, http1, read_to_end};

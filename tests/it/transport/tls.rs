@@ -1,6 +1,6 @@
 //! TLS on accepted connections.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc, time::Instant};
+use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use axum::{Router, routing::get};
 use rustls::{
@@ -14,6 +14,7 @@ use tokenward::listener::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::Instant,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
