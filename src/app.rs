@@ -62,10 +62,10 @@ pub enum StartError {
     #[error("configuration: {0}")]
     Config(String),
     /// The database cannot be opened.
-    #[error("database: {0}")]
+    #[error("database")]
     Connect(#[from] ConnectError),
     /// The database cannot be used.
-    #[error("database: {0}")]
+    #[error("database")]
     Store(#[from] StoreError),
     /// The database serves another issuer.
     #[error(
@@ -79,7 +79,7 @@ pub enum StartError {
         configured: String,
     },
     /// The keys cannot be used.
-    #[error("keys: {0}")]
+    #[error("keys")]
     Keys(#[from] KeyringError),
     /// The worker threads cannot work.
     #[error("worker threads: {0}")]

@@ -36,7 +36,7 @@ fn readme_lists_every_setting() {
             let code =
                 |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
             let (name, env) = (code(&setting.name), code(setting.env.unwrap_or_default()));
-            format!("| {name} | {env} | {} | {} |", code(&setting.default), cell(&setting.doc))
+            format!("| {name} | {env} | {} | {} |", setting.default, cell(&setting.doc))
         })
         .collect();
     assert_eq!(rows.join("\n"), expected.join("\n"));
