@@ -12,6 +12,7 @@ mod documents;
 mod key_files;
 mod key_numbers;
 mod keyring;
+mod program;
 mod service;
 mod store;
 mod support;
