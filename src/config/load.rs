@@ -199,8 +199,8 @@ fn from_file(path: &Path) -> Result<SettingsLayer, ConfigError> {
     let text = fs::read_to_string(path)
         .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
     toml::from_str(&text).map_err(|error: toml::de::Error| {
-        let line =
-            error.span().map(|span| text.get(..span.start).unwrap_or("").lines().count().max(1));
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.map(|before| before.matches('\n').count() + 1);
         let place = line.map(|line| format!(" line {line}")).unwrap_or_default();
         malformed(&format!("{}{place}", path.display()), error.message())
     })
