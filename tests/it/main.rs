@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod interop;
 mod service;
 mod store;
 mod support;
