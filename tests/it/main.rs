@@ -9,6 +9,7 @@
 
 mod architecture;
 mod documents;
+mod interop;
 mod key_files;
 mod key_numbers;
 mod keyring;

@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longer than any of them takes, on the slowest machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What a program did.
 #[derive(Debug)]
@@ -51,11 +51,9 @@ fn output_in_time(child: Child, command: &Command) -> Output {
     let pid = Pid::from_child(&child);
     let (sender, finished) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
-    match finished.recv_timeout(PATIENCE) {
-        Ok(output) => output.expect("output can be read"),
-        Err(_) => {
-            let _ = kill_process(pid, Signal::KILL);
-            panic!("{command:?} did not end within {PATIENCE:?}");
-        }
-    }
+    let Ok(output) = finished.recv_timeout(PATIENCE) else {
+        let _ = kill_process(pid, Signal::KILL);
+        panic!("{command:?} did not end within {PATIENCE:?}");
+    };
+    output.expect("output can be read")
 }

@@ -217,7 +217,7 @@ fn read_log(
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             let address = |name: &str| event[name].as_str().and_then(|text| text.parse().ok());
-            log.lock().expect("not poisoned").push_str(&format!("{line}\n"));
+            log.lock().expect("not poisoned").extend([line.as_str(), "\n"]);
             if event["message"] == "serving"
                 && let (Some(grpc), Some(http)) = (address("grpc"), address("http"))
             {
