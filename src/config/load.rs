@@ -174,8 +174,8 @@ fn environment() -> Result<SettingsLayer, ConfigError> {
 /// The library's message names the variable; its value, unless it is secret,
 /// is what a person looks for next.
 fn unreadable_variable(message: &str) -> ConfigError {
-    let named = describe().into_iter().filter_map(|setting| setting.env);
-    let Some(name) = named.filter(|name| message.contains(&format!("`{name}`"))).last() else {
+    let mut named = describe().into_iter().filter_map(|setting| setting.env);
+    let Some(name) = named.find(|name| message.contains(&format!("`{name}`"))) else {
         return malformed("environment", message);
     };
     let rule = message.rsplit(": ").next().unwrap_or(message);
