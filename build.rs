@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .codec_path("crate::grpc::codec::Codec")
         // Secrets must not be printable by accident.
         .skip_debug([".tokenward.auth.v1"])
+        .enum_attribute(".tokenward.auth.v1.InactiveReason", "#[derive(Debug)]")
         .compile_fds(without_comments(compiler.file_descriptor_set()))?;
     Ok(())
 }

@@ -11,7 +11,8 @@ use crate::{
     config::{self, Settings},
     crypto::{
         entropy::SystemEntropy,
-        keyring::{Keyring, KeyringError, TokenLives},
+        key_directory::KeyringError,
+        keyring::{Keyring, TokenLives},
         password::{Argon2Passwords, HashingParams},
         provider,
         workers::{WorkerSettings, Workers},
@@ -61,10 +62,10 @@ pub enum StartError {
     #[error("configuration: {0}")]
     Config(String),
     /// The database cannot be opened.
-    #[error("database: {0}")]
+    #[error("database")]
     Connect(#[from] ConnectError),
     /// The database cannot be used.
-    #[error("database: {0}")]
+    #[error("database")]
     Store(#[from] StoreError),
     /// The database serves another issuer.
     #[error(
@@ -78,7 +79,7 @@ pub enum StartError {
         configured: String,
     },
     /// The keys cannot be used.
-    #[error("keys: {0}")]
+    #[error("keys")]
     Keys(#[from] KeyringError),
     /// The worker threads cannot work.
     #[error("worker threads: {0}")]

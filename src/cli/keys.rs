@@ -16,7 +16,8 @@ use crate::{
     config::Settings,
     crypto::{
         generate::{self, GenerateError, KeyBits},
-        keyring::{KeyInfo, Keyring, TokenLives},
+        key_info::KeyInfo,
+        keyring::{Keyring, TokenLives},
         port::{KeyPurpose, TokenKeys},
         provider,
         workers::{WorkerSettings, Workers},
@@ -50,7 +51,8 @@ pub(super) enum KeysCommand {
     },
     /// Print a public access key, or all of them as a JWK Set.
     Export {
-        /// The key's id; without one, all access keys (format jwks).
+        /// The key's id; without one, all access keys as a JWK Set.
+        #[arg(allow_hyphen_values = true)]
         kid: Option<String>,
         /// The format of a single key.
         #[arg(long, value_enum, default_value_t = Format::Jwk)]

@@ -120,6 +120,11 @@ fn toml_text(value: &meta::Expr) -> String {
 fn flags(values: &[(String, String)]) -> Result<SettingsLayer, ConfigError> {
     let mut table = Table::new();
     for (name, text) in values {
+        // Each by itself at first, so that an error can name it.
+        let mut alone = Table::new();
+        insert(&mut alone, name, value_for(name, text));
+        let layer: Result<SettingsLayer, toml::de::Error> = alone.try_into();
+        layer.map_err(|error| malformed(&format!("{name}={text}"), error.message()))?;
         insert(&mut table, name, value_for(name, text));
     }
     table.try_into().map_err(|error: toml::de::Error| malformed("command line", error.message()))
@@ -155,7 +160,7 @@ fn value_for(name: &str, text: &str) -> Value {
 
 fn environment() -> Result<SettingsLayer, ConfigError> {
     let mut layer =
-        SettingsLayer::from_env().map_err(|error| malformed("environment", error.to_string()))?;
+        SettingsLayer::from_env().map_err(|error| unreadable_variable(&error.to_string()))?;
     if let Some(path) = env::var_os(ENV_DATABASE_URL_FILE) {
         if layer.database.url.is_some() {
             let message = format!("is set together with {ENV_DATABASE_URL}; keep one of the two");
@@ -164,6 +169,20 @@ fn environment() -> Result<SettingsLayer, ConfigError> {
         layer.database.url = Some(DatabaseUrl::from(secret_file(Path::new(&path))?));
     }
     Ok(layer)
+}
+
+/// The library's message names the variable; its value, unless it is secret,
+/// is what a person looks for next.
+fn unreadable_variable(message: &str) -> ConfigError {
+    let mut named = describe().into_iter().filter_map(|setting| setting.env);
+    let Some(name) = named.find(|name| message.contains(&format!("`{name}`"))) else {
+        return malformed("environment", message);
+    };
+    let rule = message.rsplit(": ").next().unwrap_or(message);
+    match env::var(name) {
+        Ok(value) if name != ENV_DATABASE_URL => malformed(name, format!("is \"{value}\": {rule}")),
+        _ => malformed(name, rule),
+    }
 }
 
 fn secret_file(path: &Path) -> Result<String, ConfigError> {
@@ -180,8 +199,8 @@ fn from_file(path: &Path) -> Result<SettingsLayer, ConfigError> {
     let text = fs::read_to_string(path)
         .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
     toml::from_str(&text).map_err(|error: toml::de::Error| {
-        let line =
-            error.span().map(|span| text.get(..span.start).unwrap_or("").lines().count().max(1));
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.map(|before| before.matches('\n').count() + 1);
         let place = line.map(|line| format!(" line {line}")).unwrap_or_default();
         malformed(&format!("{}{place}", path.display()), error.message())
     })

@@ -106,13 +106,13 @@ fn checked_kid(text: &[u8]) -> Result<KeyId, KeyFault> {
     Ok(key.public().kid().clone())
 }
 
-/// 1. write a dot file, which no loader looks at; 2. fsync it; 3. give it its
-/// name, which fails if there is one; 4. fsync the directory. Killed between
-/// any two, we leave a dot file behind and nothing else.
+/// Writes a dot file, which no loader looks at, and syncs it; gives it its
+/// name, which fails if there is one; syncs the directory. Killed between any
+/// two of these steps, we leave a dot file behind and nothing else.
 fn publish(directory: &Path, target: &Path, kid: &KeyId, text: &[u8]) -> io::Result<()> {
-    let temporary = Temporary(directory.join(format!(".{kid}.tmp")));
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary.0)?;
+    let path = directory.join(format!(".{kid}.tmp"));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let temporary = Temporary(path);
     file.write_all(text)?;
     file.sync_all()?;
     fs::hard_link(&temporary.0, target)?;

@@ -52,3 +52,54 @@ fn document<'a>(keys: impl Iterator<Item = &'a PublicKey>) -> Arc<JwksDocument> 
     let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(hash));
     Arc::new(JwksDocument { json: json.into(), etag })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(first: u8) -> PublicKey {
+        let mut n = vec![first; 256];
+        n[255] = 1;
+        PublicKey::new(n, vec![1, 0, 1]).expect("a key")
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    /// VT-01: a key is shown up to its last instant, and the document changes
+    /// at no other.
+    #[test]
+    fn vt_01_keys_leave_at_their_instants() {
+        let keys = [key(0xa1), key(0xb1), key(0xc1)];
+        let timeline = JwksTimeline::new(&[
+            Published { key: &keys[0], until: None },
+            Published { key: &keys[1], until: Some(at(200)) },
+            Published { key: &keys[2], until: Some(at(100)) },
+        ]);
+        let json = |shown: &[&PublicKey]| {
+            let jwks: Vec<_> = shown.iter().map(|key| key.jwk()).collect();
+            format!(r#"{{"keys":[{}]}}"#, jwks.join(","))
+        };
+        for (seconds, shown) in [
+            (i64::MIN, &[&keys[0], &keys[1], &keys[2]][..]),
+            (99, &[&keys[0], &keys[1], &keys[2]]),
+            (100, &[&keys[0], &keys[1]]),
+            (199, &[&keys[0], &keys[1]]),
+            (200, &[&keys[0]]),
+            (i64::MAX, &[&keys[0]]),
+        ] {
+            assert_eq!(timeline.at(at(seconds)).json, json(shown), "at {seconds}");
+        }
+        assert!(Arc::ptr_eq(&timeline.at(at(100)), &timeline.at(at(199))), "made once");
+    }
+
+    #[test]
+    fn the_entity_tag_is_strong_and_follows_the_bytes() {
+        let of = |key: &PublicKey| document([key].into_iter()).etag.clone();
+        let tag = of(&key(0xa1));
+        assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() == 45, "{tag}");
+        assert_eq!(tag, of(&key(0xa1)));
+        assert_ne!(tag, of(&key(0xb1)));
+    }
+}

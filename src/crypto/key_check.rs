@@ -26,8 +26,8 @@ const DSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10040.4.1");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 const ED448: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.113");
 
-/// A private key whose numbers were checked, for AWS-LC to take over.
-#[derive(Debug)]
+/// A private key whose numbers were checked, for AWS-LC to take over. Without
+/// `Debug`, which would show it.
 pub(super) struct CheckedKey {
     pub(super) public: PublicKey,
     /// `RSAPrivateKey` (RFC 8017 appendix A.1.2).
@@ -127,7 +127,19 @@ fn is_power_of_65537(residue: u32, prime: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// KM-03: no DER makes the loader panic, nor one that is almost a key.
+        #[test]
+        fn km_03_any_der_is_judged(der in any::<Vec<u8>>(), pkcs8 in any::<bool>()) {
+            let wrapping = if pkcs8 { Wrapping::Pkcs8 } else { Wrapping::Pkcs1 };
+            let block = Block { wrapping, der: Zeroizing::new(der) };
+            prop_assert!(check(block).is_err(), "accepted");
+        }
+    }
 
     /// KM-11: powers of 65537 modulo the product of the primes have the
     /// fingerprint, their neighbours have not.

@@ -17,6 +17,9 @@ pub struct KeyProblem {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFault {
     // --- the directory ---
+    /// There is no such directory.
+    #[error("does not exist: make it and a key with `tokenward keys generate`")]
+    NoDirectory,
     /// No file in it can be a key.
     #[error("holds no key: make one with `tokenward keys generate`, or copy one in")]
     NoKeys,

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// The largest key file that is read, in bytes. An RSA-4096 key has 3.3 KiB.
-pub const MAX_LEN: u64 = 16 * 1024;
+pub const MAX_LEN: usize = 16 * 1024;
 
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 const READABLE_BY_WORLD: u32 = 0o004;
@@ -38,7 +38,13 @@ impl KeyDirectory {
     /// of each file that counts.
     pub(super) fn open(path: &Path) -> Result<Self, KeyProblem> {
         let problem = |fault| KeyProblem { path: path.to_owned(), fault };
-        let metadata = fs::metadata(path).map_err(|error| problem(unreadable(&error)))?;
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(problem(KeyFault::NoDirectory));
+            }
+            Err(error) => return Err(problem(unreadable(&error))),
+        };
         let mode = metadata.mode();
         let shared = mode & WRITABLE_BY_OTHERS != 0;
         if shared && (mode & STICKY == 0 || metadata.uid() != 0) {
@@ -112,9 +118,9 @@ fn counts_as_key(path: &Path) -> bool {
 
 fn read_bounded(file: File) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
     // Room for everything at once: a vector that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_LEN as usize + 64));
-    file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
-    if bytes.len() as u64 > MAX_LEN { Err(KeyFault::TooLarge) } else { Ok(bytes) }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_LEN + 64));
+    file.take(MAX_LEN as u64 + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    if bytes.len() > MAX_LEN { Err(KeyFault::TooLarge) } else { Ok(bytes) }
 }
 
 fn unreadable(error: &io::Error) -> KeyFault {

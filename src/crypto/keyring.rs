@@ -1,14 +1,14 @@
 //! All keys of this process: which one signs, which are trusted, what the
 //! world is shown.
 
-use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 use super::{
     jwks::{JwksTimeline, Published},
-    key_fault::{KeyFault, KeyProblem},
-    key_file::KeyDirectory,
+    key_directory::{KeyringError, load_directories},
+    key_info::{KeyInfo, KeyState},
     port::{CryptoError, JwksDocument, KeyPurpose, TokenKeys},
     public_key::PublicKey,
     signing_key::SigningKey,
@@ -38,66 +38,6 @@ impl TokenLives {
             KeyPurpose::Refresh => self.refresh,
         }
     }
-}
-
-/// The key directories cannot be used as they are. Lists every problem.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyringError {
-    /// One or more.
-    pub problems: Vec<KeyProblem>,
-}
-
-impl fmt::Display for KeyringError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            write!(f, "{}{problem}", if index == 0 { "" } else { "; " })?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for KeyringError {}
-
-/// What a key does at some instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyState {
-    /// It signs.
-    Signing,
-    /// It is trusted and does not sign yet.
-    Standby,
-    /// It is trusted and signs no more.
-    Retired,
-    /// It is not trusted any more; its file may go.
-    Expired,
-}
-
-impl KeyState {
-    /// The state in one word, for listings and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Signing => "signing",
-            Self::Standby => "standby",
-            Self::Retired => "retired",
-            Self::Expired => "expired",
-        }
-    }
-}
-
-/// One key, for a listing. Nothing of it is secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyInfo {
-    /// Which set it is in.
-    pub purpose: KeyPurpose,
-    /// The name of its file.
-    pub file: String,
-    /// Its key id.
-    pub kid: KeyId,
-    /// The length of its modulus in bits.
-    pub bits: usize,
-    /// What it does at the instant asked about.
-    pub state: KeyState,
-    /// From when it signs; `None` for a file whose name is no instant.
-    pub signs_from: Option<Timestamp>,
 }
 
 /// The keys of both purposes, as the directories had them when they were
@@ -130,15 +70,8 @@ impl Keyring {
         lives: TokenLives,
         workers: Arc<Workers>,
     ) -> Result<Self, KeyringError> {
-        let mut problems = Vec::new();
-        let access = load_directory(access_dir, &mut problems);
-        let refresh = load_directory(refresh_dir, &mut problems);
-        find_shared_keys(&access, &refresh, refresh_dir, &mut problems);
-        if problems.is_empty() {
-            Ok(Self::new(Schedule::new(access), Schedule::new(refresh), lives, workers))
-        } else {
-            Err(KeyringError { problems })
-        }
+        let (access, refresh) = load_directories(access_dir, refresh_dir)?;
+        Ok(Self::new(Schedule::new(access), Schedule::new(refresh), lives, workers))
     }
 
     /// No keys: signs nothing and trusts nothing. For programs that manage
@@ -272,64 +205,4 @@ fn jwks_of(access: &Schedule<Arc<SigningKey>>, life: Duration) -> JwksTimeline {
         .collect();
     keys.reverse();
     JwksTimeline::new(&keys)
-}
-
-type LoadedKeys = Vec<(String, Arc<SigningKey>)>;
-
-fn load_directory(path: &Path, problems: &mut Vec<KeyProblem>) -> LoadedKeys {
-    let listing = KeyDirectory::open(path)
-        .and_then(|directory| directory.key_files().map(|files| (directory, files)));
-    let (directory, files) = match listing {
-        Ok(listing) => listing,
-        Err(problem) => {
-            problems.push(problem);
-            return Vec::new();
-        }
-    };
-    if files.is_empty() {
-        problems.push(KeyProblem { path: path.to_owned(), fault: KeyFault::NoKeys });
-    }
-    let mut keys = LoadedKeys::new();
-    for file in files {
-        match load_file(&directory, &file, &keys) {
-            Ok(loaded) => keys.push(loaded),
-            Err(fault) => problems.push(KeyProblem { path: file, fault }),
-        }
-    }
-    keys
-}
-
-fn load_file(
-    directory: &KeyDirectory,
-    file: &Path,
-    others: &LoadedKeys,
-) -> Result<(String, Arc<SigningKey>), KeyFault> {
-    let name = file.file_name().and_then(|name| name.to_str()).ok_or(KeyFault::UnreadableName)?;
-    let key = directory.load(file)?;
-    match name_of(&key, others) {
-        Some(other) => Err(KeyFault::Duplicate(other)),
-        None => Ok((name.to_owned(), Arc::new(key))),
-    }
-}
-
-fn find_shared_keys(
-    access: &LoadedKeys,
-    refresh: &LoadedKeys,
-    refresh_dir: &Path,
-    problems: &mut Vec<KeyProblem>,
-) {
-    for (name, key) in refresh {
-        if let Some(other) = name_of(key, access) {
-            problems.push(KeyProblem {
-                path: refresh_dir.join(name),
-                fault: KeyFault::InBothSets(other),
-            });
-        }
-    }
-}
-
-/// The name of the file in which the same key stands.
-fn name_of(key: &SigningKey, keys: &LoadedKeys) -> Option<String> {
-    let kid = key.public().kid();
-    keys.iter().find(|(_, other)| other.public().kid() == kid).map(|(name, _)| name.clone())
 }

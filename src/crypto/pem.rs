@@ -15,14 +15,15 @@ pub(super) enum Wrapping {
     Pkcs8,
 }
 
-/// The one private key of a file, decoded from base64. Wiped when dropped.
-#[derive(Debug)]
+/// The one private key of a file, decoded from base64. Wiped when dropped, and
+/// without `Debug`, which would show it.
 pub(super) struct Block {
     pub(super) wrapping: Wrapping,
     pub(super) der: Zeroizing<Vec<u8>>,
 }
 
 const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
 const DASHES: &str = "-----";
 const LINE_LEN: usize = 64;
 
@@ -36,7 +37,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Block, KeyFault> {
     let (label, rest) = rest.split_once(DASHES).ok_or(KeyFault::Truncated)?;
     let wrapping = wrapping_of(label)?;
     let (body, after) =
-        rest.split_once(&format!("-----END {label}-----")).ok_or(KeyFault::Truncated)?;
+        rest.split_once(&format!("{END}{label}{DASHES}")).ok_or(KeyFault::Truncated)?;
     if !before.trim().is_empty() || !after.trim().is_empty() {
         return Err(KeyFault::TextOutside);
     }
@@ -48,14 +49,14 @@ pub(super) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(STANDARD.encode(der));
     // Room for everything at once: a string that grows leaves copies behind.
     let mut pem = Zeroizing::new(String::with_capacity(body.len() * 2 + 2 * label.len() + 64));
-    pem.push_str(&format!("{BEGIN}{label}-----\n"));
+    pem.extend([BEGIN, label, DASHES, "\n"]);
     for (index, character) in body.chars().enumerate() {
         if index > 0 && index % LINE_LEN == 0 {
             pem.push('\n');
         }
         pem.push(character);
     }
-    pem.push_str(&format!("\n-----END {label}-----\n"));
+    pem.extend(["\n", END, label, DASHES, "\n"]);
     pem
 }
 
@@ -107,9 +108,21 @@ fn decode(body: &str) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const DER: [u8; 100] = [0x30; 100];
+
+    proptest! {
+        /// KM-03: no file makes the loader panic.
+        #[test]
+        fn km_03_any_bytes_are_judged(bytes in any::<Vec<u8>>(), body in "[ -~\n]{0,200}") {
+            drop(parse(&bytes));
+            let framed = format!("{BEGIN}PRIVATE KEY{DASHES}{body}{END}PRIVATE KEY{DASHES}");
+            drop(parse(framed.as_bytes()));
+        }
+    }
 
     #[test]
     fn what_is_written_is_read_back() {

@@ -76,11 +76,27 @@ fn fault(what: impl AsRef<str>) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::domain::error::chain;
 
     const GOOD: &str =
-        "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHApl8ArZWb2GRPPc";
+        "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+
+    proptest! {
+        /// LG-17: no row makes the reader panic, or gives costs out of bounds.
+        #[test]
+        fn lg_17_any_text_is_judged(
+            text in "\\PC{0,80}",
+            (m, t, p) in any::<(u32, u32, u32)>(),
+        ) {
+            drop(StoredHash::parse(&text));
+            let row = GOOD.replace("m=65536,t=2,p=1", &format!("m={m},t={t},p={p}"));
+            let is_cheap = HashingParams::new(m, t, p).is_ok();
+            prop_assert_eq!(StoredHash::parse(&row).is_ok(), is_cheap);
+        }
+    }
 
     #[test]
     fn what_is_read_is_written_again() {

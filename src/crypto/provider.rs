@@ -124,11 +124,13 @@ fn only_rs256(algorithm: Algorithm, family: AlgorithmFamily) -> Result<()> {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "jsonwebtoken fixes the signature")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     only_rs256(*algorithm, key.family())?;
     Ok(Box::new(Rs256Signer(registered(key.as_bytes())?)))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "jsonwebtoken fixes the signature")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     only_rs256(*algorithm, key.family())?;
     match key.kind() {
@@ -184,5 +186,102 @@ impl Verifier<Vec<u8>> for Rs256Verifier {
 impl JwtVerifier for Rs256Verifier {
     fn algorithm(&self) -> Algorithm {
         Algorithm::RS256
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::{
+        rsa::KeySize,
+        signature::{KeyPair as _, RSA_PKCS1_SHA384},
+    };
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use jsonwebtoken::crypto;
+
+    use super::*;
+
+    fn registered_key() -> RegisteredKey {
+        let private = KeyPair::generate(KeySize::Rsa2048).expect("a key");
+        let bytes = private.public_key().as_ref();
+        let public = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, bytes).expect("a key");
+        RegisteredKey::new(private, public).expect("installed")
+    }
+
+    #[test]
+    fn installing_twice_is_installing_once() {
+        assert_eq!(install(), Ok(()));
+        assert_eq!(install(), Ok(()));
+    }
+
+    /// ME-02: with its last user the key leaves the process.
+    #[test]
+    fn me_02_a_dropped_key_leaves_the_registry() {
+        let key = registered_key();
+        let (handle, encoding, decoding) = (key.handle, key.encoding.clone(), key.decoding.clone());
+        let object = Arc::downgrade(REGISTRY.load().get(&handle).expect("registered"));
+        let signature = crypto::sign(b"text", &encoding, Algorithm::RS256).expect("registered");
+        drop(key);
+        assert!(!REGISTRY.load().contains_key(&handle));
+        assert_eq!(object.strong_count(), 0);
+        assert!(crypto::sign(b"text", &encoding, Algorithm::RS256).is_err());
+        assert!(crypto::verify(&signature, b"text", &decoding, Algorithm::RS256).is_err());
+    }
+
+    /// VA-05: whatever else is asked for, there is no other algorithm.
+    #[test]
+    fn va_05_only_rs256_is_computed() {
+        let key = registered_key();
+        let secret = EncodingKey::from_secret(b"secret");
+        let public_secret = DecodingKey::from_secret(&key.handle.to_be_bytes());
+        for algorithm in [
+            Algorithm::HS256,
+            Algorithm::HS384,
+            Algorithm::RS384,
+            Algorithm::RS512,
+            Algorithm::PS256,
+            Algorithm::ES256,
+            Algorithm::EdDSA,
+        ] {
+            assert!(crypto::sign(b"text", &key.encoding, algorithm).is_err(), "{algorithm:?}");
+            assert!(crypto::sign(b"text", &secret, algorithm).is_err(), "{algorithm:?}");
+            for decoding in [&key.decoding, &public_secret] {
+                let verdict = crypto::verify("AAAA", b"text", decoding, algorithm);
+                assert!(verdict.is_err(), "{algorithm:?}");
+            }
+        }
+        assert!(crypto::sign(b"text", &secret, Algorithm::RS256).is_err());
+        assert!(crypto::verify("AAAA", b"text", &public_secret, Algorithm::RS256).is_err());
+    }
+
+    /// VS-01 to VS-08, VS-20: signatures next to the right one.
+    #[test]
+    fn vs_06_only_the_signature_itself_verifies() {
+        let key = registered_key();
+        let signature = key.sign("text").expect("a signature");
+        assert!(key.verify("text", &signature));
+        assert!(!key.verify("texu", &signature));
+        let bytes = URL_SAFE_NO_PAD.decode(&signature).expect("base64url");
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let mut flipped = bytes.clone();
+        flipped[100] ^= 1;
+        let mut other_hash = vec![0; 256];
+        let object = Arc::clone(REGISTRY.load().get(&key.handle).expect("registered"));
+        let random = SystemRandom::new();
+        object.private.sign(&RSA_PKCS1_SHA384, &random, b"text", &mut other_hash).expect("signed");
+        for wrong in [
+            String::new(),
+            encode(&bytes[..255]),
+            encode(&[&[0], bytes.as_slice()].concat()),
+            encode(&[bytes.as_slice(), &[0]].concat()),
+            encode(&flipped),
+            encode(&[0; 256]),
+            encode(&[255; 256]),
+            encode(&other_hash),
+            format!("{signature}=="),
+            format!(" {signature}"),
+            registered_key().sign("text").expect("a signature"),
+        ] {
+            assert!(!key.verify("text", &wrong), "{wrong}");
+        }
     }
 }

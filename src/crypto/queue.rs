@@ -61,10 +61,11 @@ where
     /// may hold anything, as it may after every job.
     fn run(self: Box<Self>, memory: &mut HashMemory) {
         let Self { work, reply } = *self;
-        match catch_unwind(AssertUnwindSafe(|| work(memory))) {
+        if let Ok(result) = catch_unwind(AssertUnwindSafe(|| work(memory))) {
             // Nobody waits for it any more: nobody misses it.
-            Ok(result) => drop(reply.send(result)),
-            Err(_) => tracing::error!("a job of a worker thread panicked"),
+            drop(reply.send(result));
+        } else {
+            tracing::error!("a job of a worker thread panicked");
         }
     }
 }

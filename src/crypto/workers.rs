@@ -3,16 +3,13 @@
 //! They are not the runtime's: a hash takes 25 ms, in which a runtime thread
 //! would answer a thousand calls. They run at the lowest priority, one per
 //! core, and so get every core that nobody else wants. A storm of logins then
-//! does not show in the answer times of anything else (measured in
-//! `docs/`; a semaphore around blocking tasks was 30 times worse).
+//! does not show in the answer times of anything else; behind a semaphore on the
+//! runtime's own blocking threads it raises their p99 more than tenfold.
 
 use std::{
     fmt, io,
     num::NonZeroUsize,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, atomic::Ordering},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -23,11 +20,9 @@ use super::{
     hash_memory::HashMemory,
     port::CryptoError,
     queue::{Job, Queues, Task, Work},
+    worker::{Shared, lock},
 };
 use crate::domain::{clock::Clock, error::Fault};
-
-/// The lowest priority there is but for the idle class.
-const NICE: i32 = 19;
 
 /// How many threads, and how much may wait for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,14 +63,6 @@ pub struct Workers {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     settings: WorkerSettings,
-}
-
-struct Shared {
-    queues: Mutex<Queues>,
-    changed: Condvar,
-    clock: Arc<dyn Clock>,
-    keep_memory: Duration,
-    memory: Arc<AtomicUsize>,
 }
 
 impl Workers {
@@ -177,72 +164,15 @@ impl fmt::Debug for Workers {
     }
 }
 
-impl Shared {
-    /// What each thread does until it is told to stop.
-    fn work(&self) {
-        lower_priority();
-        let mut memory = HashMemory::new(Arc::clone(&self.memory));
-        while let Some((work, job)) = self.next(&mut memory) {
-            let began = self.clock.monotonic();
-            job.run(&mut memory);
-            let took = self.clock.monotonic().saturating_sub(began);
-            self.lock().line(work).record(took);
-        }
-    }
-
-    /// Waits for a job. `None`: there will be no more.
-    fn next(&self, memory: &mut HashMemory) -> Option<(Work, Box<dyn Job>)> {
-        let mut queues = self.lock();
-        loop {
-            if queues.closed {
-                return None;
-            }
-            if let Some(next) = queues.pop() {
-                return Some(next);
-            }
-            if !memory.is_held() {
-                queues = self.changed.wait(queues).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            let wait = self.changed.wait_timeout(queues, self.keep_memory);
-            let (guard, timeout) = wait.unwrap_or_else(PoisonError::into_inner);
-            queues = guard;
-            if timeout.timed_out() {
-                drop(queues);
-                memory.release();
-                queues = self.lock();
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queues> {
-        lock(&self.queues)
-    }
-}
-
-/// Jobs run outside of the locks, so a poisoned one guards nothing broken.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 async fn answer<T>(receiver: oneshot::Receiver<T>) -> Result<T, CryptoError> {
     receiver.await.map_err(|_| {
         CryptoError::Failed(Fault::from("a worker thread gave no answer: it panicked or stopped"))
     })
 }
 
-/// Linux keeps a priority for each thread; elsewhere it is that of the whole
-/// process and must stay. Lowering it needs no privilege.
-fn lower_priority() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICE) {
-        tracing::warn!(%error, "a worker thread keeps its priority");
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{atomic::AtomicUsize, mpsc};
 
     use super::*;
     use crate::domain::clock::SystemClock;
@@ -357,38 +287,5 @@ mod tests {
         assert!(waiting.await.is_err());
         assert!(lock(&workers.threads).is_empty());
         assert!(matches!(workers.sign(|| ()).await, Err(CryptoError::Failed(_))));
-    }
-
-    #[tokio::test]
-    async fn threads_have_names_and_the_lowest_priority() {
-        let workers = workers(1, 8);
-        let name = workers.sign(|| thread::current().name().map(str::to_owned)).await;
-        assert_eq!(name.expect("done").as_deref(), Some("tokenward-worker-0"));
-        #[cfg(target_os = "linux")]
-        {
-            let nice = workers.sign(|| rustix::process::nice(0)).await.expect("done");
-            assert_eq!(nice, Ok(NICE));
-            assert!(
-                rustix::process::nice(0).expect("readable") < NICE,
-                "this thread keeps its own"
-            );
-        }
-    }
-
-    /// P7: memory is bounded by what runs, kept while there is work, and
-    /// given back without it.
-    #[tokio::test]
-    async fn p7_hash_memory_is_given_back() {
-        let workers = workers(1, 8);
-        let held = Arc::clone(&workers.shared.memory);
-        let seen = workers.hash(move |memory| {
-            memory.blocks(64);
-            memory.blocks(16);
-            held.load(Ordering::SeqCst)
-        });
-        assert_eq!(seen.await.expect("done"), 16 * 1024);
-        while workers.held_memory() > 0 {
-            thread::yield_now();
-        }
     }
 }

@@ -92,7 +92,8 @@ impl AccessClaims {
 
     /// Reads claims whose signature has been checked. Claims that we never
     /// write are ignored, but for those that change what the token means:
-    /// [`FOREIGN`] ones and `nbf` (see [`Self::from_object`]).
+    /// [`FOREIGN`] ones, and an `nbf` later than `iat` (we never issue a token
+    /// before it may be used).
     pub fn parse(payload: &[u8]) -> Result<Self, InvalidJson> {
         let object = StrictObject::parse(payload)?;
         if FOREIGN.iter().any(|name| object.contains(name)) {
@@ -101,8 +102,6 @@ impl AccessClaims {
         Self::from_object(&object)
     }
 
-    /// An `nbf` later than `iat` would be a token that is issued before it
-    /// may be used; we never issue one.
     fn from_object(object: &StrictObject) -> Result<Self, InvalidJson> {
         let issued_at = numeric_date(object, "iat")?;
         let expires_at = numeric_date(object, "exp")?;

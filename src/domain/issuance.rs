@@ -55,7 +55,8 @@ pub fn access_claims(
         expires_at,
         token_id,
         session_id: session.id,
-        auth_time: session.auth_time.floor_to_second(),
+        // Never later than `iat`, which is set back by as much.
+        auth_time: session.auth_time.minus(policy.issued_at_backdate).floor_to_second(),
         amr: session.amr.clone(),
         scopes: session.scopes.clone(),
         roles: account.roles.clone(),
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn jitter_stays_within_a_twentieth() {
-        let life = Duration::from_secs(900);
+        let life = Duration::from_mins(15);
         for n in 0..1000 {
             let id = access_token_id(SessionId::new(Uuid::from_u128(n)), 1);
             assert!(jitter(id, life) <= Duration::from_secs(45));

@@ -253,7 +253,7 @@ mod tests {
         let refused = |change: fn(&mut Standing)| {
             let mut standing = standing();
             change(&mut standing);
-            judge(Some(&standing), &presented(1, Duration::from_secs(60)))
+            judge(Some(&standing), &presented(1, Duration::from_mins(1)))
         };
         let revoked = Judgement::Refuse(Refusal::Revoked);
         assert_eq!(refused(|s| s.session.revoked_at = Some(Timestamp::from_seconds(T))), revoked);

@@ -1,6 +1,6 @@
 //! The gRPC edge: decode, call the service, encode.
 //!
-//! Every call passes [`edge`], which gives it an id and a deadline, completes
+//! Every call passes `edge`, which gives it an id and a deadline, completes
 //! whatever fails, from wherever it fails, with the details that [`status`]
 //! says, and writes the one line that a failed call gets in the log.
 

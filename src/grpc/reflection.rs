@@ -2,15 +2,22 @@
 //! error details are registered too, so that tools can print them.
 
 use tonic::service::Routes;
-use tonic_reflection::server::{Builder, Error};
+use tonic_reflection::{
+    pb,
+    server::{Builder, Error},
+};
 
-use super::pb;
+use super::pb::FILE_DESCRIPTOR_SET;
 
+/// Each version lists both of them, not only itself.
 fn builder() -> Builder<'static> {
     Builder::configure()
-        .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        .include_reflection_service(false)
+        .register_encoded_file_descriptor_set(pb::v1::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(pb::v1alpha::FILE_DESCRIPTOR_SET)
 }
 
 /// Adds both versions. Descriptors are fixed at build time and a test builds

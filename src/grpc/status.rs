@@ -172,7 +172,7 @@ impl Answer {
     }
 }
 
-/// The error travels inside the status to [`super::edge`], which makes the
+/// The error travels inside the status to the edge, which makes the
 /// answer and logs what is for the operator.
 impl From<AuthError> for Status {
     fn from(error: AuthError) -> Self {

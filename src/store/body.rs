@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{Connection as _, Pool, pool::PoolConnection};
+use tokio::time::{error::Elapsed, timeout};
 
 use super::{
     accounts,
@@ -55,8 +56,8 @@ impl<DB: Engine> SqlStore<DB> {
         in_own_task(async move {
             let mut connection = acquire(&pool).await?;
             let work = async { step(&mut Unit::new(&mut *connection), &input).await };
-            let outcome = tokio::time::timeout(limit, work).await;
-            outcome.unwrap_or_else(|_| Err(give_up(connection)))
+            let outcome = timeout(limit, work).await;
+            settle(connection, limit, outcome)
         })
         .await
     }
@@ -118,15 +119,26 @@ async fn transact<DB: Engine, I, T>(
         };
         end.map(|()| outcome).map_err(|error| failed::<DB>("ending a transaction", error))
     };
-    let outcome = tokio::time::timeout(limit, work).await;
-    outcome.unwrap_or_else(|_| Err(give_up(connection)))
+    let outcome = timeout(limit, work).await;
+    settle(connection, limit, outcome)
 }
 
-/// Closes a connection on which an answer has not come: after a silent loss
-/// of the network it would else keep its place in the pool for many minutes.
-fn give_up<DB: Engine>(connection: PoolConnection<DB>) -> StoreError {
+/// Gives the connection back, or closes it when no answer has come: after a
+/// silent loss of the network it would else keep its place in the pool for
+/// many minutes.
+fn settle<DB: Engine, T>(
+    mut connection: PoolConnection<DB>,
+    limit: Duration,
+    outcome: Result<Result<T, StoreError>, Elapsed>,
+) -> Result<T, StoreError> {
+    if let Ok(outcome) = outcome {
+        // Dropping it would do the same, but without a limit: the pool pings
+        // the server first. Nobody has to wait for that.
+        drop(tokio::spawn(timeout(limit, connection.return_to_pool())));
+        return outcome;
+    }
     drop(connection.detach());
-    StoreError::Unavailable(Fault::from("the database has not answered in time"))
+    Err(StoreError::Unavailable(Fault::from("the database has not answered in time")))
 }
 
 #[async_trait]

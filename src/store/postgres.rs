@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    Executor as _, PgConnection, PgPool, Postgres,
+    Connection as _, Executor as _, PgConnection, PgPool, Postgres,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions},
 };
 
@@ -13,6 +13,7 @@ use super::{
     migrate::{self, POSTGRES},
     sql,
 };
+use crate::domain::error::Fault;
 
 /// Where a server is, and how to log in there.
 pub(super) struct Server(Box<PgConnectOptions>);
@@ -26,6 +27,23 @@ impl Server {
         url.parse()
             .map(|options| Self(Box::new(options)))
             .map_err(|_| ConnectError::InvalidUrl(rule))
+    }
+
+    /// Says where nothing was reached, and why: a pool that gave up waiting
+    /// keeps the reason to itself.
+    async fn unreachable(&self, error: sqlx::Error, options: StoreOptions) -> ConnectError {
+        let cause = match error {
+            sqlx::Error::PoolTimedOut => {
+                let connect = PgConnection::connect_with(&self.0);
+                match tokio::time::timeout(options.acquire_timeout, connect).await {
+                    Ok(Err(cause)) => cause,
+                    _ => error,
+                }
+            }
+            _ => error,
+        };
+        let place = format!("{}:{}", self.0.get_host(), self.0.get_port());
+        ConnectError::Unavailable(Fault::caused_by(place, cause))
     }
 
     fn options(&self) -> PgConnectOptions {
@@ -60,7 +78,10 @@ pub(super) async fn migrate(
     options: StoreOptions,
 ) -> Result<Vec<&'static str>, ConnectError> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(options.acquire_timeout);
-    let pool = pool.connect_with(server.options()).await.map_err(unopened::<Postgres>)?;
+    let pool = match pool.connect_with(server.options()).await {
+        Ok(pool) => pool,
+        Err(error) => return Err(server.unreachable(error, options).await),
+    };
     let mut connection = pool.acquire().await.map_err(unopened::<Postgres>)?;
     let applied = migrate::apply(&mut *connection, POSTGRES).await;
     let closed = connection.close().await.map_err(unopened::<Postgres>);

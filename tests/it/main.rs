@@ -9,6 +9,14 @@
 
 mod architecture;
 mod attacks;
+mod documents;
+mod interop;
+mod key_files;
+mod key_numbers;
+mod keyring;
+mod program;
 mod service;
 mod store;
 mod support;
+mod transport;
+mod wire;

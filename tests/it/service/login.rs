@@ -23,7 +23,7 @@ on_both_engines!(
     grants_stay_within_what_the_client_may_have,
 );
 
-fn refused<T: std::fmt::Debug>(result: Result<T, AuthError>) -> bool {
+fn refused<T>(result: &Result<T, AuthError>) -> bool {
     matches!(result, Err(AuthError::Unauthenticated(Refusal::InvalidCredentials)))
 }
 
@@ -41,7 +41,7 @@ async fn p6_all_failures_are_one_answer(engine: Engine) {
         ("no\u{0131}body \u{202e}", PASSWORD),
         ("nobody@example.org", PASSWORD),
     ] {
-        assert!(refused(world.try_login(name, password).await), "{name}");
+        assert!(refused(&world.try_login(name, password).await), "{name}");
     }
     assert!(world.try_login("alice", PASSWORD).await.is_ok());
     assert!(world.try_login("ALICE", PASSWORD).await.is_ok());
@@ -62,7 +62,7 @@ async fn lg_40_passwords_are_never_truncated(engine: Engine) {
     world.user_with_password("alice", &long).await;
     assert!(world.try_login("alice", &long).await.is_ok());
     for near in [&long[..1023], &long[..72], &format!("{} ", &long[..1023])] {
-        assert!(refused(world.try_login("alice", near).await));
+        assert!(refused(&world.try_login("alice", near).await));
     }
     let too_long = world.try_login("alice", &"x".repeat(1025)).await;
     let Err(AuthError::InvalidArgument(violations)) = too_long else { panic!("{too_long:?}") };

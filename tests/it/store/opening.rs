@@ -12,7 +12,7 @@ use super::fixture::{ACCESS_S, Fixture, SESSION_S, at, client, new_session};
 
 on_both_engines! {
     a_session_is_stored_as_given_and_the_login_is_recorded
-    lg_a_user_that_changed_since_the_check_is_refused
+    rf_19_a_user_that_changed_since_the_check_is_refused
     a_disabled_client_is_refused_and_records_no_login
     the_oldest_sessions_over_the_limit_end_with_log_entries
     dead_sessions_do_not_count
@@ -38,7 +38,7 @@ async fn a_session_is_stored_as_given_and_the_login_is_recorded(fixture: &Fixtur
     assert_eq!(listed, [session], "as it comes back from the table");
 }
 
-async fn lg_a_user_that_changed_since_the_check_is_refused(fixture: &Fixture) {
+async fn rf_19_a_user_that_changed_since_the_check_is_refused(fixture: &Fixture) {
     let user = fixture.user("alice").await;
     fixture.revoke(RevokeTarget::User(user), at(1)).await.unwrap();
     assert!(refused(fixture, new_session(user, 1)).await, "checked before the revocation");

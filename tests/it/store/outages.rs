@@ -3,13 +3,25 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
+use sqlx::{
+    Connection as _, Executor as _, PgConnection, SqliteConnection, postgres::PgConnectOptions,
+};
 use tokenward::store::{
     StoreOptions, connect,
     port::{RevokeTarget, StoreError},
 };
 
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixStream},
+    sync::watch,
+};
+
 use super::fixture::{Fixture, at, revoke};
+
+/// How many connections wait for a lock.
+const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 fn short() -> StoreOptions {
     StoreOptions {
@@ -121,9 +133,7 @@ async fn db_06_an_exhausted_pool_is_unavailable() {
         let request = revoke(RevokeTarget::User(user), at(1));
         stuck.push(tokio::spawn(async move { store.revoke(request).await }));
     }
-    let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
-                   AND wait_event_type = 'Lock'";
-    while fixture.number(waiting).await < i64::from(options.max_connections) {
+    while fixture.number(WAITING).await < i64::from(options.max_connections) {
         tokio::task::yield_now().await;
     }
     let answer = store.user(user).await;
@@ -136,27 +146,84 @@ async fn db_06_an_exhausted_pool_is_unavailable() {
     fixture.finish().await;
 }
 
-/// The network goes silent in the middle: the step is given up, its
-/// connection closed, and the pool has room for a new one.
+/// The network falls silent in the middle of a step: the step is given up, its
+/// connection is closed, and its place in the pool is free again.
 #[tokio::test]
-async fn a_server_that_falls_silent_does_not_keep_the_pool() {
-    let Some(fixture) = Fixture::postgres("a_server_that_falls_silent").await else { return };
+async fn a_network_that_falls_silent_does_not_keep_the_pool() {
+    let Some(fixture) = Fixture::postgres("a_network_that_falls_silent").await else { return };
     let user = fixture.user("alice").await;
-    let store = connect(&fixture.url, short()).await.unwrap();
-    assert!(store.user(user).await.unwrap().is_some());
-    // Stopped, a backend neither answers nor minds its own time limits.
-    let backends = "SELECT CAST(MAX(pid) AS BIGINT) FROM pg_stat_activity WHERE \
-                    datname = current_database() AND application_name = 'tokenward' \
-                    AND query LIKE '%FROM users u WHERE u.id%'";
-    let pid = rustix::process::Pid::from_raw(fixture.number(backends).await.try_into().unwrap());
-    rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::STOP).unwrap();
-    let call = tokio::time::timeout(Duration::from_secs(5), store.user(user)).await;
-    let answer = match call.expect("bounded by the step's own limit") {
-        Err(StoreError::Unavailable(_)) => store.user(user).await,
-        answer => answer,
+    let proxy = Proxy::start(fixture.url.expose_secret()).await;
+    let limit = Duration::from_millis(400);
+    let options = StoreOptions { max_connections: 1, statement_timeout: limit, ..short() };
+    let options = StoreOptions { lock_timeout: 10 * limit, ..options };
+    let store = connect(&proxy.url.clone().into(), options).await.unwrap();
+    let mut other = PgConnection::connect(fixture.url.expose_secret()).await.unwrap();
+    other.execute("BEGIN; UPDATE users SET version = version").await.unwrap();
+    let call = store.revoke(revoke(RevokeTarget::User(user), at(1)));
+    let silence = async {
+        while fixture.number(WAITING).await == 0 {}
+        proxy.silence();
     };
-    rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::CONT).unwrap();
-    assert!(answer.unwrap().is_some(), "a new connection was opened");
+    let both = async { tokio::join!(call, silence).0 };
+    let answer = tokio::time::timeout(Duration::from_secs(5), both).await.expect("bounded");
+    assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+    assert!(store.user(user).await.unwrap().is_some(), "on a new connection");
+    // And on a connection that nobody uses, or that is just given back.
+    proxy.silence();
+    let recovered = async { while store.user(user).await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(5), recovered).await.expect("on a new connection");
     store.close().await;
     fixture.finish().await;
+}
+
+/// A way to the server that can be cut without anybody being told.
+struct Proxy {
+    url: String,
+    silent: watch::Sender<u32>,
+}
+
+impl Proxy {
+    async fn start(target: &str) -> Self {
+        let server: PgConnectOptions = target.parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut url = url::Url::parse(target).unwrap();
+        url.set_host(Some("127.0.0.1")).unwrap();
+        url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+        url.set_query(None);
+        let silent = watch::Sender::new(0);
+        let watched = silent.clone();
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let far = dial(&server).await;
+                tokio::spawn(forward(near, far, watched.subscribe()));
+            }
+        });
+        Self { url: url.into(), silent }
+    }
+
+    /// Nothing passes any more on the connections that are open now.
+    fn silence(&self) {
+        self.silent.send_modify(|times| *times += 1);
+    }
+}
+
+async fn dial(server: &PgConnectOptions) -> Box<dyn Pipe> {
+    let file = format!(".s.PGSQL.{}", server.get_port());
+    match server.get_socket() {
+        Some(folder) => Box::new(UnixStream::connect(folder.join(file)).await.unwrap()),
+        None => Box::new(TcpStream::connect((server.get_host(), server.get_port())).await.unwrap()),
+    }
+}
+
+trait Pipe: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Pipe for T {}
+
+async fn forward(mut near: TcpStream, mut far: Box<dyn Pipe>, mut silent: watch::Receiver<u32>) {
+    let silenced = async { drop(silent.changed().await) };
+    tokio::select! {
+        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+        // Both ends stay open and hear nothing.
+        () = silenced => std::future::pending().await,
+    }
 }

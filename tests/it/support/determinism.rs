@@ -14,18 +14,18 @@ use tokenward::domain::{
 };
 
 /// Where manual clocks begin: 2027-01-15T08:00:00Z.
-pub const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
+pub(crate) const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 /// A clock that stands until it is moved.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub(crate) struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(AtomicI64::new(START.micros()))
     }
 
-    pub fn advance(&self, span: Duration) {
+    pub(crate) fn advance(&self, span: Duration) {
         let micros = i64::try_from(span.as_micros()).expect("a span of a test");
         self.0.fetch_add(micros, Ordering::SeqCst);
     }
@@ -46,12 +46,12 @@ impl Clock for ManualClock {
     }
 }
 
-/// Randomness that repeats (SplitMix64). For tests only.
+/// Randomness that repeats (`SplitMix64`). For tests only.
 #[derive(Debug)]
-pub struct SeededEntropy(Mutex<u64>);
+pub(crate) struct SeededEntropy(Mutex<u64>);
 
 impl SeededEntropy {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Mutex::new(seed))
     }
 }

@@ -1,6 +1,11 @@
 //! What tests share.
 
-pub mod determinism;
-pub mod postgres;
-pub mod skip;
-pub mod world;
+pub(crate) mod altered_key;
+pub(crate) mod command;
+pub(crate) mod determinism;
+pub(crate) mod key_faults;
+pub(crate) mod key_tools;
+pub(crate) mod postgres;
+pub(crate) mod program;
+pub(crate) mod skip;
+pub(crate) mod world;

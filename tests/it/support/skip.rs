@@ -9,7 +9,7 @@ use std::{
 /// Says that a test was skipped, and why; past the capturing of test output,
 /// so that it is seen. With `required` set to 1 in the environment, a skip is
 /// a failure.
-pub fn skip(test: &str, why: &str, required: &str) {
+pub(crate) fn skip(test: &str, why: &str, required: &str) {
     assert!(env::var(required).as_deref() != Ok("1"), "{test}: {why}");
     // `eprintln!` would be captured.
     let _ = writeln!(io::stderr(), "SKIPPED {test}: {why}");
@@ -17,7 +17,7 @@ pub fn skip(test: &str, why: &str, required: &str) {
 
 /// Is this program here? If not, the calling test says that it was skipped,
 /// or fails where `REQUIRE_TOOLS=1`.
-pub fn has_tool(program: &str, argument: &str) -> bool {
+pub(crate) fn has_tool(program: &str, argument: &str) -> bool {
     let run = Command::new(program)
         .arg(argument)
         .stdin(Stdio::null())

@@ -32,11 +32,11 @@ use super::{
     postgres,
 };
 
-pub const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// Which database a world stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
+pub(crate) enum Engine {
     Sqlite,
     Postgres,
 }
@@ -63,18 +63,18 @@ macro_rules! on_both_engines {
 }
 
 /// Where the service and its clock are; dropped, everything is gone.
-pub struct World {
-    pub core: Core,
-    pub clock: Arc<ManualClock>,
-    pub settings: Settings,
+pub(crate) struct World {
+    pub(crate) core: Core,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) settings: Settings,
     #[expect(dead_code, reason = "holds the folder until the world ends")]
     dir: TempDir,
 }
 
 /// Settings for tests: cheap hashes, sockets on any free port.
-pub fn settings(dir: &Path) -> Settings {
+pub(crate) fn settings(dir: &Path) -> Settings {
     let mut settings = <Settings as confique::Config>::builder().load().expect("defaults");
-    settings.data_dir = dir.to_owned();
+    dir.clone_into(&mut settings.data_dir);
     settings.keys.dir = Some(shared_keys().to_owned());
     settings.password.memory_kib = 7_168;
     settings.password.iterations = 1;
@@ -87,12 +87,12 @@ pub fn settings(dir: &Path) -> Settings {
 impl World {
     /// A world with the default settings. `None`, said loudly, where the
     /// engine is not to be had.
-    pub async fn new(engine: Engine) -> Option<Self> {
+    pub(crate) async fn new(engine: Engine) -> Option<Self> {
         Self::with(engine, |_| {}).await
     }
 
     /// A world whose settings were changed first.
-    pub async fn with(engine: Engine, change: impl FnOnce(&mut Settings)) -> Option<Self> {
+    pub(crate) async fn with(engine: Engine, change: impl FnOnce(&mut Settings)) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a folder");
         let mut settings = settings(dir.path());
         if engine == Engine::Postgres {
@@ -114,36 +114,36 @@ impl World {
         world
     }
 
-    pub fn auth(&self) -> &Arc<Auth> {
+    pub(crate) fn auth(&self) -> &Arc<Auth> {
         &self.core.auth
     }
 
     /// One look at the revocation log; the clock stands, so nothing else
     /// would cause one.
-    pub async fn look(&self) {
+    pub(crate) async fn look(&self) {
         self.core.follower(Duration::from_millis(100)).look().await.expect("the log can be read");
     }
 
     /// Moves the clock and looks at the log, as a running server would have.
-    pub async fn advance(&self, span: Duration) {
+    pub(crate) async fn advance(&self, span: Duration) {
         self.clock.advance(span);
         self.look().await;
     }
 
     /// A further process on the same database and keys, that knows the log.
-    pub async fn replica(&self) -> Core {
+    pub(crate) async fn replica(&self) -> Core {
         self.replica_with(|_| {}).await
     }
 
     /// The same, with other settings.
-    pub async fn replica_with(&self, change: impl FnOnce(&mut Settings)) -> Core {
+    pub(crate) async fn replica_with(&self, change: impl FnOnce(&mut Settings)) -> Core {
         let core = self.open_replica(change).await;
         core.follower(Duration::from_millis(100)).look().await.expect("the log can be read");
         core
     }
 
     /// A further process that has just started.
-    pub async fn replica_without_look(&self) -> Core {
+    pub(crate) async fn replica_without_look(&self) -> Core {
         self.open_replica(|_| {}).await
     }
 
@@ -156,17 +156,17 @@ impl World {
     }
 
     /// The stored hash of a user's password.
-    pub async fn password_hash(&self, username: &str) -> String {
+    pub(crate) async fn password_hash(&self, username: &str) -> String {
         let identifier = Identifier::parse(username).expect("a name");
         let credentials = self.core.store.credentials(identifier).await.expect("the store answers");
         credentials.and_then(|c| c.password_hash).expect("a password").expose().to_owned()
     }
 
-    pub async fn user(&self, username: &str) -> UserId {
+    pub(crate) async fn user(&self, username: &str) -> UserId {
         self.user_with_password(username, PASSWORD).await
     }
 
-    pub async fn user_with_password(&self, username: &str, password: &str) -> UserId {
+    pub(crate) async fn user_with_password(&self, username: &str, password: &str) -> UserId {
         let request = CreateUserRequest {
             username: username.to_owned(),
             email: String::new(),
@@ -177,31 +177,35 @@ impl World {
         self.auth().create_user(request).await.expect("a new user")
     }
 
-    pub async fn login(&self, username: &str) -> LoggedIn {
+    pub(crate) async fn login(&self, username: &str) -> LoggedIn {
         self.try_login(username, PASSWORD).await.expect("logged in")
     }
 
-    pub async fn try_login(&self, username: &str, password: &str) -> Result<LoggedIn, AuthError> {
+    pub(crate) async fn try_login(
+        &self,
+        username: &str,
+        password: &str,
+    ) -> Result<LoggedIn, AuthError> {
         self.auth().login(login_request(username, password), &Caller::default()).await
     }
 
-    pub async fn refresh(&self, token: &SecretString) -> Result<Refreshed, AuthError> {
+    pub(crate) async fn refresh(&self, token: &SecretString) -> Result<Refreshed, AuthError> {
         self.auth().refresh(token.clone(), "").await
     }
 
-    pub async fn verify(&self, token: &SecretString) -> Verdict {
+    pub(crate) async fn verify(&self, token: &SecretString) -> Verdict {
         let token = token.expose_secret().to_owned();
         let question = Question { token, ..Question::default() };
         self.auth().verify(&question).await.expect("a verdict")
     }
 
     /// Puts the world behind sockets.
-    pub async fn serve(self) -> Served {
-        let server = Server::bind(self.settings.clone(), self.core).await.expect("bound");
-        let (grpc, http) = (server.grpc_address().unwrap(), server.http_address().unwrap());
-        let auth = server.auth();
+    pub(crate) async fn serve(self) -> Served {
+        let bound = Server::bind(self.settings.clone(), self.core).await.expect("bound");
+        let (grpc, http) = (bound.grpc_address().unwrap(), bound.http_address().unwrap());
+        let auth = bound.auth();
         let stop = CancellationToken::new();
-        let running = tokio::spawn(server.run(stop.clone()));
+        let running = tokio::spawn(bound.run(stop.clone()));
         let clock = self.clock;
         let served = Served { grpc, http, auth, clock, stop, running, dir: self.dir };
         served.until_ready().await;
@@ -210,11 +214,11 @@ impl World {
 }
 
 /// A world behind sockets.
-pub struct Served {
-    pub grpc: SocketAddr,
-    pub http: SocketAddr,
-    pub auth: Arc<Auth>,
-    pub clock: Arc<ManualClock>,
+pub(crate) struct Served {
+    pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) clock: Arc<ManualClock>,
     stop: CancellationToken,
     running: JoinHandle<()>,
     #[expect(dead_code, reason = "holds the folder until the server ends")]
@@ -222,7 +226,7 @@ pub struct Served {
 }
 
 impl Served {
-    pub async fn channel(&self) -> Channel {
+    pub(crate) async fn channel(&self) -> Channel {
         let endpoint = Channel::from_shared(format!("http://{}", self.grpc)).expect("a URL");
         endpoint.connect().await.expect("the server accepts")
     }
@@ -237,17 +241,17 @@ impl Served {
         panic!("the server did not become ready");
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.running.await.expect("no panic");
     }
 }
 
-pub fn question(token: &str) -> Question {
+pub(crate) fn question(token: &str) -> Question {
     Question { token: token.to_owned(), ..Question::default() }
 }
 
-pub fn login_request(username: &str, password: &str) -> LoginRequest {
+pub(crate) fn login_request(username: &str, password: &str) -> LoginRequest {
     LoginRequest {
         identifier: username.to_owned(),
         password: Password::parse(password.to_owned()),
@@ -260,7 +264,7 @@ pub fn login_request(username: &str, password: &str) -> LoginRequest {
 }
 
 /// One pair of keys for all tests: making them is slow.
-pub fn shared_keys() -> &'static Path {
+pub(crate) fn shared_keys() -> &'static Path {
     static KEYS: OnceLock<PathBuf> = OnceLock::new();
     KEYS.get_or_init(|| {
         let keys = Path::new(env!("CARGO_TARGET_TMPDIR")).join("keys");

@@ -1,0 +1,157 @@
+//! The command line beside a running server.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokenward::grpc::pb::auth::InactiveReason;
+
+use super::{Client, client, login, verify};
+use crate::support::program::{Program, Running};
+
+fn program() -> Program {
+    let program = Program::new().with_keys();
+    program.create_user(&["alice", "--email", "alice@example.org", "--role", "editor"]);
+    program
+}
+
+/// What the command line revokes, a running server knows a moment later: it
+/// looks at the log each 100 ms.
+async fn dies(client: &mut Client, token: &str, reason: &str) {
+    for _ in 0..500 {
+        let verdict = verify(client, token).await;
+        if verdict.reason() == InactiveReason::Revoked {
+            assert_eq!(verdict.revocation.expect("when and why").reason, reason);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the server did not notice");
+}
+
+#[tokio::test]
+async fn p1_a_revocation_by_command_reaches_a_running_server() {
+    let program = program();
+    let server = program.serve();
+    let mut auth = client(&server).await;
+    let token = async || {
+        let mut auth = client(&server).await;
+        let logged_in = login(&mut auth).await;
+        (logged_in.tokens.expect("tokens").access_token, logged_in.session_id)
+    };
+
+    let (access, session) = token().await;
+    program.run(&["revoke", "session", &session]).success();
+    dies(&mut auth, &access, "OPERATOR").await;
+
+    for target in [
+        &["revoke", "user", "alice"][..],
+        &["revoke", "client", "default"],
+        &["revoke", "all", "--yes"],
+    ] {
+        let (access, _) = token().await;
+        assert!(verify(&mut auth, &access).await.active);
+        program.run(target).success();
+        dies(&mut auth, &access, "OPERATOR").await;
+    }
+
+    let (access, _) = token().await;
+    program.run(&["user", "disable", "alice@example.org"]).success();
+    dies(&mut auth, &access, "USER_DISABLED").await;
+    server.stop();
+}
+
+#[test]
+fn users_are_listed_for_people_and_for_programs() {
+    let program = program();
+    let bob = program.create_user(&["--email", "bob@example.org", "--name", "Bob"]);
+    program.run(&["user", "disable", &bob]).success();
+
+    let lines = program.run(&["user", "list"]).success();
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    let listed = program.run(&["user", "list", "--json"]).success();
+    let users: Vec<Value> =
+        listed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let find = |email: &str| users.iter().find(|user| user["email"] == email).expect(email);
+    assert_eq!(find("alice@example.org")["username"], "alice");
+    assert_eq!(find("alice@example.org")["roles"][0], "editor");
+    assert_eq!(find("bob@example.org")["id"], bob.as_str());
+    assert!(find("bob@example.org")["disable_time"].is_string());
+    assert!(!listed.contains("argon2"), "hashes stay where they are");
+}
+
+#[test]
+fn a_server_stops_in_good_order_and_says_so() {
+    let program = program();
+    let server: Running = program.serve();
+    let address = server.grpc.to_string();
+    program.run(&["healthcheck", "--addr", &address]).success();
+    server.stop();
+    let gone = program.run(&["healthcheck", "--addr", &address]);
+    assert_eq!(gone.code, 1);
+    assert!(gone.stderr.contains("cannot be reached"), "{}", gone.stderr);
+}
+
+#[test]
+fn keys_are_listed_exported_and_never_made_twice() {
+    let program = program();
+    let listed = program.run(&["keys", "list", "--json"]).success();
+    let keys: Vec<Value> =
+        listed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(keys.len(), 2);
+    assert!(keys.iter().all(|key| key["state"] == "signing" && key["bits"] == 2048));
+
+    let jwks: Value = serde_json::from_str(&program.run(&["keys", "export"]).success()).unwrap();
+    let kid = jwks["keys"][0]["kid"].as_str().expect("a kid");
+    let access = keys.iter().find(|key| key["purpose"] == "access").expect("one");
+    assert_eq!(access["kid"], kid);
+    let jwk: Value =
+        serde_json::from_str(&program.run(&["keys", "export", kid]).success()).unwrap();
+    assert_eq!(jwk, jwks["keys"][0]);
+    let pem = program.run(&["keys", "export", kid, "--format", "pem"]).success();
+    assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----"));
+
+    let refresh = keys.iter().find(|key| key["purpose"] == "refresh").expect("one");
+    let refused = program.run(&["keys", "export", refresh["kid"].as_str().unwrap()]);
+    assert_eq!(refused.code, 1, "refresh keys stay in the house");
+
+    program.run(&["keys", "generate"]).success();
+    assert_eq!(program.run(&["keys", "list"]).success().lines().count(), 2);
+    let later = ["keys", "generate", "--purpose", "access", "--signs-from", "2099-01-01T00:00:00Z"];
+    program.run(&later).success();
+    let listed = program.run(&["keys", "list"]).success();
+    assert!(
+        listed.lines().any(|line| line.contains("standby") && line.contains("2099")),
+        "{listed}"
+    );
+}
+
+#[test]
+fn the_effective_configuration_is_printed_without_secrets() {
+    let program = Program::new()
+        .env("TOKENWARD_DATABASE_URL", "postgres://tokenward:hunter2@db.example/tokens")
+        .set("tokens.leeway", "7s");
+    for arguments in [&["config", "print"][..], &["config", "print", "--json"]] {
+        let printed = program.run(arguments).success();
+        assert!(!printed.contains("hunter2"), "{printed}");
+        assert!(printed.contains("db.example") && printed.contains("7s"), "{printed}");
+    }
+    // What is printed can be loaded, but for the secret.
+    let toml = Program::new().run(&["config", "print"]).success();
+    Program::new().config(&toml).run(&["config", "check"]).success();
+}
+
+#[test]
+fn a_token_is_shown_but_not_believed() {
+    let program = program();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let server = program.serve();
+    let token = runtime.block_on(async {
+        login(&mut client(&server).await).await.tokens.expect("tokens").access_token
+    });
+    let shown = program.run_with_input(&["token", "inspect"], &token).success();
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!(shown["header"]["alg"], "RS256");
+    assert_eq!(shown["claims"]["email"], "alice@example.org");
+    assert_eq!(shown["signature"], "not checked");
+    server.stop();
+}

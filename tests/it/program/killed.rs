@@ -1,0 +1,75 @@
+//! What was answered outlives the process that answered.
+
+use tokenward::grpc::pb::auth::{
+    InactiveReason, RefreshRequest, RevokeRequest, revoke_request::Target,
+};
+
+use super::{client, login, verify};
+use crate::{
+    on_both_engines,
+    support::{postgres::fresh_database, program::Program, world::Engine},
+};
+
+const ROUNDS: usize = 50;
+
+on_both_engines!(p3_a_revocation_outlives_kill_9, rf_21_a_used_refresh_token_stays_used);
+
+/// `None` where the engine is not to be had.
+async fn program(engine: Engine) -> Option<Program> {
+    let program = match engine {
+        Engine::Sqlite => Program::new(),
+        Engine::Postgres => {
+            let test = std::thread::current().name().unwrap_or("a test").to_owned();
+            Program::new().env("TOKENWARD_DATABASE_URL", &fresh_database(&test).await?)
+        }
+    };
+    // Cheap hashes: it is not the passwords that are tested here.
+    let program = program.set("password.memory_kib", "7168").set("password.iterations", "1");
+    let program = program.with_keys();
+    program.create_user(&["alice"]);
+    Some(program)
+}
+
+async fn p3_a_revocation_outlives_kill_9(engine: Engine) {
+    let Some(program) = program(engine).await else { return };
+    let mut server = program.serve();
+    let mut last_seq = 0;
+    for round in 0..ROUNDS {
+        let mut auth = client(&server).await;
+        let tokens = login(&mut auth).await.tokens.expect("tokens");
+        assert!(verify(&mut auth, &tokens.access_token).await.active, "round {round}");
+        let target = Some(Target::Token(tokens.refresh_token.clone()));
+        let revoked = auth.revoke(RevokeRequest { target }).await;
+        // The answer is there: not a moment later the process is not.
+        server.kill();
+        let seq = revoked.expect("OK").into_inner().revocation_seq;
+        assert!(seq > last_seq, "round {round}");
+        last_seq = seq;
+
+        server = program.serve();
+        let mut auth = client(&server).await;
+        let verdict = verify(&mut auth, &tokens.access_token).await;
+        assert_eq!(verdict.reason(), InactiveReason::Revoked, "round {round}");
+        assert!(verdict.revocation_seq >= seq, "round {round}");
+        let request = RefreshRequest { refresh_token: tokens.refresh_token, ..Default::default() };
+        assert!(auth.refresh(request).await.is_err(), "round {round}");
+    }
+    server.stop();
+}
+
+async fn rf_21_a_used_refresh_token_stays_used(engine: Engine) {
+    let Some(program) = program(engine).await else { return };
+    let program = program.set("tokens.replay_window", "0s");
+    let server = program.serve();
+    let mut auth = client(&server).await;
+    let tokens = login(&mut auth).await.tokens.expect("tokens");
+    let request = RefreshRequest { refresh_token: tokens.refresh_token, ..Default::default() };
+    auth.refresh(request.clone()).await.expect("refreshed");
+    server.kill();
+
+    let server = program.serve();
+    let again = client(&server).await.refresh(request).await.err().expect("refused");
+    assert_eq!(again.code(), tonic::Code::Unauthenticated);
+    assert!(again.message().contains("already used"), "{}", again.message());
+    server.stop();
+}

@@ -1,0 +1,234 @@
+//! The real program, as people run it: its commands, and its server as a
+//! process that can be stopped, killed and started again on the same data.
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    process::{self, Child, ChildStderr, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    command::{self, Finished, PATIENCE},
+    world::PASSWORD,
+};
+
+/// How often something is looked at that a process will do soon.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Tokenward in a scratch folder of its own, where `tokenward-data` will be.
+/// Its servers listen on free ports of 127.0.0.1 unless told otherwise.
+pub(crate) struct Program {
+    dir: TempDir,
+    arguments: Vec<String>,
+    variables: Vec<(String, String)>,
+}
+
+impl Program {
+    /// Nothing but an empty folder.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        Self { dir, arguments: Vec::new(), variables: Vec::new() }
+            .set("grpc.listen", "127.0.0.1:0")
+            .set("http.listen", "127.0.0.1:0")
+    }
+
+    /// Every command gets `--set name=value`. The last one counts.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.arguments.extend(["--set".to_owned(), format!("{name}={value}")]);
+        self
+    }
+
+    /// Every command gets this environment variable.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Every command gets this configuration file.
+    pub(crate) fn config(self, toml: &str) -> Self {
+        let path = self.dir.path().join("tokenward.toml");
+        fs::write(&path, toml).expect("a configuration file");
+        let path = path.to_str().expect("UTF-8").to_owned();
+        self.env("TOKENWARD_CONFIG", &path)
+    }
+
+    /// The folder with keys and database.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("tokenward-data")
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
+        self.run_with_input(arguments, "")
+    }
+
+    /// The same, with this standard input.
+    pub(crate) fn run_with_input(&self, arguments: &[&str], stdin: &str) -> Finished {
+        command::run(&mut self.command(arguments), stdin)
+    }
+
+    /// `keys generate`.
+    pub(crate) fn with_keys(self) -> Self {
+        self.run(&["keys", "generate"]).success();
+        self
+    }
+
+    /// `user create`, with [`PASSWORD`]; gives the new user's id.
+    pub(crate) fn create_user(&self, arguments: &[&str]) -> String {
+        let arguments = [&["user", "create"], arguments].concat();
+        self.run_with_input(&arguments, PASSWORD).success().trim_end().to_owned()
+    }
+
+    /// Starts a server and waits until it is ready.
+    pub(crate) fn serve(&self) -> Running {
+        let server = self.start();
+        let address = server.grpc.to_string();
+        let tries = PATIENCE.as_millis() / LOOK.as_millis();
+        for _ in 0..tries {
+            let health = self.run(&["healthcheck", "--addr", &address]);
+            if health.code == 0 {
+                assert_eq!(health.stdout, "SERVING\n");
+                return server;
+            }
+            thread::sleep(LOOK);
+        }
+        panic!("the server did not become ready:\n{}", server.log());
+    }
+
+    /// Starts a server, and waits only until it has its sockets.
+    pub(crate) fn start(&self) -> Running {
+        let mut command = self.command(&["serve"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let stderr = child.stderr.take().expect("piped");
+        let log = Arc::new(Mutex::new(String::new()));
+        let started = read_log(stderr, Arc::clone(&log));
+        // From here on it is killed if anything fails.
+        let mut server = Running { child, log, grpc: unspecified(), http: unspecified() };
+        let Ok(addresses) = started.recv_timeout(PATIENCE) else {
+            panic!("the server did not start:\n{}", server.log());
+        };
+        (server.grpc, server.http) = addresses;
+        server
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
+        command.args(arguments).args(&self.arguments).current_dir(self.dir.path());
+        // What whoever runs the tests has set is not meant for them.
+        let foreign = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        for name in foreign.filter(|name| name.starts_with("TOKENWARD_")) {
+            command.env_remove(name);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// A server process. Dropped, it is killed.
+pub(crate) struct Running {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    /// The gRPC listener.
+    pub(crate) grpc: SocketAddr,
+    /// The HTTP listener.
+    pub(crate) http: SocketAddr,
+}
+
+impl Running {
+    /// What it has logged so far: one JSON object a line.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("not poisoned").clone()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
+    }
+
+    /// SIGTERM; the server must end well.
+    pub(crate) fn stop(mut self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.exit_code(), Some(0), "{}", self.log());
+    }
+
+    /// `kill -9`: the process is gone, and had no moment to prepare for it.
+    pub(crate) fn kill(self) {
+        drop(self);
+    }
+
+    /// Waits for the end. `None`: a signal ended it.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        let tries = PATIENCE.as_millis() / LOOK.as_millis();
+        for _ in 0..tries {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                return status.code();
+            }
+            thread::sleep(LOOK);
+        }
+        panic!("the server does not end:\n{}", self.log());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port of 127.0.0.1 for a server whose address must be known before it
+/// starts. It is below those that systems give out by themselves, so that
+/// nobody else gets it by chance.
+pub(crate) fn free_port() -> u16 {
+    const PORTS: std::ops::Range<u16> = 20_000..30_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let range = u32::from(PORTS.end - PORTS.start);
+    // Test processes at the same time begin at different places.
+    let begin = process::id().wrapping_mul(97);
+    let ports = std::iter::repeat_with(|| {
+        let offset = begin.wrapping_add(u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % range;
+        PORTS.start + u16::try_from(offset).expect("within the range")
+    });
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.take(1_000).find(is_free).expect("a free port")
+}
+
+/// Collects the log, and tells the addresses that stand in its line "serving".
+fn read_log(
+    stderr: ChildStderr,
+    log: Arc<Mutex<String>>,
+) -> mpsc::Receiver<(SocketAddr, SocketAddr)> {
+    let (sender, started) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
+            let address = |name: &str| event[name].as_str().and_then(|text| text.parse().ok());
+            log.lock().expect("not poisoned").extend([line.as_str(), "\n"]);
+            if event["message"] == "serving"
+                && let (Some(grpc), Some(http)) = (address("grpc"), address("http"))
+            {
+                // Nobody listens any more for a second one.
+                let _ = sender.send((grpc, http));
+            }
+        }
+    });
+    started
+}
+
+fn unspecified() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 0))
+}

@@ -1,0 +1,118 @@
+//! TLS on accepted connections.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc};
+
+use axum::{Router, routing::get};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
+use tokenward::listener::{
+    ConnectionLimits,
+    tls::{install_crypto_provider, load},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::Instant,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::{SHORT, Server, read_to_end};
+
+struct Setting {
+    server: Server,
+    roots: RootCertStore,
+}
+
+impl Setting {
+    async fn new(limits: ConnectionLimits) -> Self {
+        install_crypto_provider();
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        fs::write(&cert, own.cert.pem()).unwrap();
+        fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        let config = load(&cert, &key).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&cert).unwrap()).unwrap();
+        let app = Router::new().route("/", get(async || "fine"));
+        Self { server: Server::start_with(app, limits, Some(config)).await, roots }
+    }
+
+    async fn connect(&self, protocols: &[&str]) -> TlsStream<TcpStream> {
+        let mut config = ClientConfig::builder()
+            .with_root_certificates(self.roots.clone())
+            .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = self.server.connect().await;
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+    }
+
+    async fn works(&self) {
+        let mut stream = self.connect(&["http/1.1"]).await;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        assert!(read_to_end(&mut stream).await.ends_with("fine"));
+    }
+}
+
+#[tokio::test]
+async fn both_protocols_are_spoken_and_offered() {
+    let setting = Setting::new(ConnectionLimits::default()).await;
+    let negotiated = async |protocols: &[&str]| {
+        let stream = setting.connect(protocols).await;
+        stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec)
+    };
+    assert_eq!(negotiated(&["http/1.1", "h2"]).await, Some(b"h2".to_vec()));
+    assert_eq!(negotiated(&["http/1.1"]).await, Some(b"http/1.1".to_vec()));
+    assert_eq!(negotiated(&[]).await, None, "GT-28: no ALPN is no error");
+    setting.works().await;
+    let stream = setting.connect(&["h2"]).await;
+    let (send, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get("https://localhost/").body(()).unwrap();
+    let mut send = send.ready().await.unwrap();
+    let (response, _) = send.send_request(request, true).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    assert_eq!(body.data().await.unwrap().unwrap(), "fine");
+    drop((send, body));
+    connection.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn gt_28_a_handshake_has_its_time() {
+    let limits = ConnectionLimits { tls_handshake_timeout: SHORT, ..ConnectionLimits::default() };
+    let setting = Setting::new(limits).await;
+    for said in [&[][..], &[0x16, 0x03, 0x01, 0x01, 0x00, 0x01]] {
+        let mut stream = setting.server.connect().await;
+        let began = Instant::now();
+        stream.write_all(said).await.unwrap();
+        read_to_end(&mut stream).await;
+        assert!(began.elapsed() >= SHORT, "{said:?}");
+    }
+    setting.works().await;
+}
+
+#[tokio::test]
+async fn gt_15_plain_bytes_on_a_tls_port_are_refused() {
+    let setting = Setting::new(ConnectionLimits::default()).await;
+    let mut stream = setting.server.connect().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(!String::from_utf8_lossy(&answer).contains("fine"));
+    setting.works().await;
+}
+
+#[tokio::test]
+async fn gt_19_a_handshake_does_not_hold_up_a_drain() {
+    let setting = Setting::new(ConnectionLimits::default()).await;
+    let _silent = setting.server.connect().await;
+    setting.works().await;
+    let began = Instant::now();
+    setting.server.shutdown.cancel();
+    setting.server.ended().await;
+    assert!(began.elapsed() < ConnectionLimits::default().drain_deadline);
+}

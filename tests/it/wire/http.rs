@@ -1,0 +1,159 @@
+//! The HTTP edge, as caches, browsers and probes meet it.
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use super::House;
+
+const JWKS: &str = "/.well-known/jwks.json";
+
+pub(super) struct Answer {
+    status: u16,
+    head: String,
+    pub(super) body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        lines.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+/// One request, with further header lines.
+pub(super) async fn ask(house: &House, method: &str, path: &str, headers: &str) -> Answer {
+    let mut stream = TcpStream::connect(house.http).await.unwrap();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n{headers}\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+#[tokio::test]
+async fn ht_01_ht_02_the_key_set_and_its_headers() {
+    let house = House::closed("https://auth.example.org").await;
+    let answer = ask(&house, "GET", JWKS, "").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.starts_with(r#"{"keys":[{"#), "{}", answer.body);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    let length = answer.body.len().to_string();
+    assert_eq!(answer.header("content-length"), Some(length.as_str()));
+    let etag = answer.header("etag").unwrap();
+    assert!(etag.starts_with('"') && etag.ends_with('"'), "{etag}");
+
+    let head = ask(&house, "HEAD", JWKS, "").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    assert_eq!(head.header("content-length"), Some(length.as_str()));
+    assert_eq!(head.header("etag"), Some(etag));
+
+    for condition in [etag, "*", &format!("\"x\", W/{etag}")] {
+        for method in ["GET", "HEAD"] {
+            let headers = format!("If-None-Match: {condition}\r\n");
+            let unchanged = ask(&house, method, JWKS, &headers).await;
+            assert_eq!((unchanged.status, unchanged.body.as_str()), (304, ""));
+            assert_eq!(unchanged.header("etag"), Some(etag));
+            assert_eq!(unchanged.header("cache-control"), Some("public, max-age=300"));
+        }
+    }
+    let changed = ask(&house, "GET", JWKS, "If-None-Match: \"x\"\r\n").await;
+    assert_eq!((changed.status, changed.body), (200, answer.body));
+}
+
+#[tokio::test]
+async fn browsers_may_ask_across_origins() {
+    let house = House::closed("https://auth.example.org").await;
+    let headers = "Origin: https://spa.example\r\nAccess-Control-Request-Method: GET\r\n";
+    let answer = ask(&house, "OPTIONS", JWKS, headers).await;
+    assert_eq!((answer.status, answer.body.as_str()), (204, ""));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("access-control-allow-methods"), Some("GET, HEAD"));
+    let document = ask(&house, "GET", "/.well-known/openid-configuration", headers).await;
+    assert_eq!(document.header("access-control-allow-origin"), None, "HT-09");
+}
+
+#[tokio::test]
+async fn ht_03_ht_08_other_methods_and_paths() {
+    let house = House::closed("https://auth.example.org").await;
+    for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE"] {
+        let answer = ask(&house, method, JWKS, "").await;
+        assert_eq!(answer.status, 405, "{method}");
+        let allow = answer.header("allow").unwrap();
+        assert!(["GET", "HEAD", "OPTIONS"].iter().all(|m| allow.contains(m)), "{allow}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert!(answer.body.contains(r#""status":405"#));
+    }
+    assert_eq!(ask(&house, "OPTIONS", "/livez", "").await.status, 405);
+    for path in [
+        "/",
+        "//",
+        "/.well-known/jwks.json/",
+        "/.WELL-KNOWN/jwks.json",
+        "/%2e%2e/livez",
+        "/livez;x",
+    ] {
+        let answer = ask(&house, "GET", path, "").await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    let absent = ask(&house, "HEAD", "/absent", "").await;
+    assert_eq!((absent.status, absent.body.as_str()), (404, ""));
+    assert_eq!(ask(&house, "GET", &format!("{JWKS}?x=1"), "").await.status, 200);
+}
+
+/// HT-07, HT-14: the documents come from the configuration alone.
+#[tokio::test]
+async fn ht_14_documents_do_not_depend_on_the_request() {
+    let house = House::closed("https://example.org/a").await;
+    let poison =
+        "X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: http\r\nForwarded: host=e\r\n";
+    let paths = [
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+        "/a/.well-known/openid-configuration",
+        "/a/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration/a",
+        "/.well-known/oauth-authorization-server/a",
+    ];
+    let expected = ask(&house, "GET", paths[0], "").await.body;
+    assert!(expected.contains(r#""issuer":"https://example.org/a""#), "{expected}");
+    assert!(expected.contains(r#""jwks_uri":"https://example.org/a/.well-known/jwks.json""#));
+    assert!(!expected.contains("evil") && !expected.contains("[]"), "{expected}");
+    for path in paths {
+        let answer = ask(&house, "GET", path, poison).await;
+        assert_eq!((answer.status, &answer.body), (200, &expected), "{path}");
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+    }
+    assert_eq!(ask(&house, "GET", "/a/.well-known/jwks.json", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn ht_17_probes() {
+    let mut house = House::closed("https://auth.example.org").await;
+    let ready = async |house: &House| {
+        let answer = ask(house, "GET", "/readyz", "").await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        (answer.status, answer.body)
+    };
+    let obstacle = "revocation log not loaded, or too old\n".to_owned();
+    assert_eq!(ready(&house).await, (503, obstacle));
+    assert_eq!(ask(&house, "GET", "/livez", "").await.status, 200);
+    house.load().await;
+    assert_eq!(ready(&house).await, (200, "ready\n".to_owned()));
+    house.store.close().await;
+    assert_eq!(ask(&house, "GET", "/livez", "").await.status, 200);
+    assert_eq!(ask(&house, "GET", JWKS, "").await.status, 200, "without the database");
+    house.readiness.drain();
+    assert_eq!(ready(&house).await, (503, "draining\n".to_owned()));
+}
