@@ -92,8 +92,8 @@ impl AccessClaims {
 
     /// Reads claims whose signature has been checked. Claims that we never
     /// write are ignored, but for those that change what the token means:
-    /// [`FOREIGN`] ones, and an `nbf` later than `iat` (we never issue a token
-    /// before it may be used).
+    /// `cnf`, `token_use`, `act` and `may_act`, and an `nbf` later than `iat`
+    /// (we never issue a token before it may be used).
     pub fn parse(payload: &[u8]) -> Result<Self, InvalidJson> {
         let object = StrictObject::parse(payload)?;
         if FOREIGN.iter().any(|name| object.contains(name)) {

@@ -20,8 +20,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("VI-07", "there are no tenants; a foreign issuer is a row of `identity`"),
     ("VI-29", "there are no tenants, and no claim that names one"),
     ("VI-31", "no call asks for a role; that minting reads the account is in `sessions`"),
-    ("VS-22", "other libraries read our tokens in tests/interop"),
-    ("VS-23", "other libraries judge mutated tokens in tests/interop"),
+    ("VS-22", "other libraries read our tokens in tests/it/interop"),
+    ("VS-23", "other libraries judge mutated tokens in tests/it/interop"),
     ("VS-24", "needs a stop-watch and a quiet core: a benchmark, not a test"),
 ];
 
