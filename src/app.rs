@@ -256,7 +256,8 @@ fn spawn_background(
     tasks.spawn(Arc::clone(&core.readiness).watch_clock(store(), stop.clone()));
     let clock = Arc::clone(&core.environment.clock);
     let (interval, batch) = (settings.sweep.interval.0, settings.sweep.batch);
-    tasks.spawn(sweep::run(store(), clock, interval, batch, stop.clone()));
+    let readiness = Arc::clone(&core.readiness);
+    tasks.spawn(sweep::run(store(), clock, readiness, interval, batch, stop.clone()));
 }
 
 async fn claim(
