@@ -1,7 +1,7 @@
 //! The composition root: the only file that names concrete adapters. Opens
 //! the store, loads the keys, binds the sockets, serves, drains.
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, path::Path, sync::Arc, thread, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use secrecy::SecretString;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -20,6 +20,7 @@ use crate::{
     domain::{
         clock::{Clock, SystemClock},
         entropy::{Entropy, EntropyError, random_uuid},
+        error::chain,
         policy::Policy,
         revocation::LogHead,
     },
@@ -113,13 +114,17 @@ pub struct Core {
     environment: Environment,
 }
 
-/// Whether signing keys are needed.
+/// What a process wants of the database and the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signing {
-    /// Tokens will be issued: the key folders must be in order.
-    Needed,
-    /// Users and sessions are managed, nothing is signed.
-    NotNeeded,
+pub enum Access {
+    /// Tokens will be issued: the key folders must be in order, and the
+    /// database becomes, or is, that of the configured issuer.
+    Serve,
+    /// Users and sessions are managed, nothing is signed. A new database may
+    /// be made; whose it is, its first server decides.
+    ManageOrCreate,
+    /// The same, in a database that is there.
+    Manage,
 }
 
 impl Core {
@@ -128,7 +133,7 @@ impl Core {
     pub async fn open(
         settings: &Settings,
         environment: Environment,
-        signing: Signing,
+        access: Access,
     ) -> Result<Self, StartError> {
         tls::install_crypto_provider();
         provider::install().map_err(|error| StartError::Workers(error.to_string()))?;
@@ -140,9 +145,9 @@ impl Core {
             access: Duration::from_secs(u64::try_from(head.max_access_lifetime_s).unwrap_or(0)),
             refresh: session_life,
         };
-        let keys = Arc::new(match signing {
-            Signing::Needed => load_keys(settings, lives, Arc::clone(&workers)).await?,
-            Signing::NotNeeded => Keyring::empty(lives, Arc::clone(&workers)),
+        let keys = Arc::new(match access {
+            Access::Serve => load_keys(settings, lives, Arc::clone(&workers)).await?,
+            Access::ManageOrCreate | Access::Manage => Keyring::empty(lives, Arc::clone(&workers)),
         });
         let passwords = passwords(settings, workers, &environment)?;
         let clock = Arc::clone(&environment.clock);
@@ -172,6 +177,11 @@ pub async fn migrate(settings: &Settings) -> Result<Vec<&'static str>, StartErro
     Ok(store::migrate(&database_url(settings), store_options(settings)).await?)
 }
 
+/// Can the configured certificate and its key be used?
+pub fn check_tls(settings: &Settings) -> Result<(), StartError> {
+    tls_config(settings).map(|_| ())
+}
+
 /// A server whose sockets are bound and that does not answer yet.
 pub struct Server {
     core: Core,
@@ -184,10 +194,7 @@ pub struct Server {
 impl Server {
     /// Binds both sockets.
     pub async fn bind(settings: Settings, core: Core) -> Result<Self, StartError> {
-        let tls = match (&settings.tls.certificate, &settings.tls.key) {
-            (Some(certificate), Some(key)) => Some(load_tls(certificate, key)?),
-            _ => None,
-        };
+        let tls = tls_config(&settings)?;
         let grpc = bind("grpc.listen", settings.grpc.listen).await?;
         let http = bind("http.listen", settings.http.listen).await?;
         Ok(Self { core, settings, grpc, http, tls })
@@ -256,7 +263,8 @@ fn spawn_background(
     tasks.spawn(Arc::clone(&core.readiness).watch_clock(store(), stop.clone()));
     let clock = Arc::clone(&core.environment.clock);
     let (interval, batch) = (settings.sweep.interval.0, settings.sweep.batch);
-    tasks.spawn(sweep::run(store(), clock, interval, batch, stop.clone()));
+    let readiness = Arc::clone(&core.readiness);
+    tasks.spawn(sweep::run(store(), clock, readiness, interval, batch, stop.clone()));
 }
 
 async fn claim(
@@ -318,8 +326,13 @@ fn passwords(
     Ok(Argon2Passwords::new(params, Arc::clone(&environment.entropy), workers)?)
 }
 
-fn load_tls(certificate: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, StartError> {
-    tls::load(certificate, key).map_err(|error| StartError::Tls(error.to_string()))
+fn tls_config(settings: &Settings) -> Result<Option<Arc<rustls::ServerConfig>>, StartError> {
+    match (&settings.tls.certificate, &settings.tls.key) {
+        (Some(certificate), Some(key)) => {
+            tls::load(certificate, key).map(Some).map_err(|error| StartError::Tls(chain(&error)))
+        }
+        _ => Ok(None),
+    }
 }
 
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

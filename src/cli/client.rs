@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Request, client::conn::http1, header};
@@ -21,10 +22,8 @@ pub(super) async fn connect(
     let mut endpoint =
         Endpoint::from_shared(url.to_owned())?.connect_timeout(timeout).timeout(timeout);
     if url.starts_with("https://") {
-        let mut tls = ClientTlsConfig::new();
-        if let Some(pem) = ca_pem {
-            tls = tls.ca_certificate(Certificate::from_pem(pem));
-        }
+        let pem = ca_pem.context("https needs the certificate authority: give --tls-ca")?;
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
         endpoint = endpoint.tls_config(tls)?;
     }
     Ok(endpoint.connect().await?)

@@ -2,12 +2,12 @@
 
 use clap::Subcommand;
 
-use super::{Failure, GlobalArgs, Outcome};
-use crate::config::load;
+use super::{Failure, GlobalArgs, Outcome, output};
+use crate::{app, config::load, telemetry};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check the configuration and say nothing more than that it is in order.
+    /// Check the configuration, TLS files included, and say that it is in order.
     Check,
     /// Print the configuration in force, secrets redacted.
     Print {
@@ -24,15 +24,16 @@ pub(super) fn run(command: &ConfigCommand, global: &GlobalArgs) -> Outcome {
         ConfigCommand::Check => {
             let settings = global.settings(&[])?;
             settings.policy().map_err(Failure::Usage)?;
-            println!("configuration is in order");
+            telemetry::check(&settings.log).map_err(Failure::Usage)?;
+            app::check_tls(&settings)?;
+            output::line("configuration is in order")
         }
         ConfigCommand::Print { json: true } => {
-            println!("{}", serde_json::to_string_pretty(&global.settings(&[])?)?);
+            output::line(serde_json::to_string_pretty(&global.settings(&[])?)?)
         }
         ConfigCommand::Print { json: false } => {
-            print!("{}", toml::to_string_pretty(&global.settings(&[])?)?);
+            output::text(toml::to_string_pretty(&global.settings(&[])?)?)
         }
-        ConfigCommand::Example => print!("{}", load::example()),
+        ConfigCommand::Example => output::text(load::example()),
     }
-    Ok(())
 }

@@ -1,13 +1,19 @@
 //! `tokenward healthcheck`.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
 
 use clap::Args;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{Failure, GlobalArgs, Outcome, client};
+use super::{Failure, GlobalArgs, Outcome, client, output};
 use crate::config::Span;
 
 const EXAMPLES: &str = "\
@@ -49,17 +55,21 @@ pub(super) async fn run(args: HealthcheckArgs, global: &GlobalArgs) -> Outcome {
         Some(addr) => format!("http://{addr}"),
         None => configured_url(global)?,
     };
-    let ca = args.tls_ca.map(fs::read_to_string).transpose()?;
+    let ca = args.tls_ca.as_deref().map(read).transpose()?;
     let asked =
         tokio::time::timeout(args.timeout, ask(&url, ca.as_deref(), &args.service, args.timeout));
     let status = asked
         .await
         .map_err(|_| anyhow::anyhow!("{url} did not answer within {}", Span(args.timeout)))??;
-    println!("{}", status.as_str_name());
+    output::line(status.as_str_name())?;
     if status == ServingStatus::Serving {
         return Ok(());
     }
     Err(anyhow::anyhow!("{url} is not ready").into())
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
 async fn ask(

@@ -11,7 +11,7 @@ use std::{
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::{Failure, GlobalArgs, Outcome};
+use super::{Failure, GlobalArgs, Outcome, output};
 use crate::{
     config::Settings,
     crypto::{
@@ -28,6 +28,10 @@ use crate::{
         keys,
     },
 };
+
+/// How long before it signs a key should be published: longer than gateways
+/// cache a JWKS.
+const PUBLISH_LEAD: Duration = Duration::from_hours(24);
 
 const GENERATE_EXAMPLES: &str = "\
 Examples:
@@ -103,12 +107,21 @@ pub(super) async fn run(command: KeysCommand, global: &GlobalArgs) -> Outcome {
     tokio::task::spawn_blocking(work).await?
 }
 
-/// Makes keys where there are none yet; for `quickstart`.
-pub(super) fn generate_missing(settings: &Settings, bits: KeyBits) -> Result<(), Failure> {
+/// Makes keys where there are none yet; for `quickstart`. Never beside a
+/// database: the tokens and sessions in it would be lost with nothing said.
+pub(super) fn generate_missing(settings: &Settings, bits: KeyBits) -> Outcome {
     let now = SystemClock::new().now();
     for dir in [settings.access_keys_dir(), settings.refresh_keys_dir()] {
         make_dir(&dir)?;
         if is_without_keys(&dir)? {
+            let database = settings.data_dir.join("tokenward.db");
+            if database.exists() {
+                let (dir, database) = (dir.display(), database.display());
+                let advice = "put its keys back, or move the database away";
+                return Err(
+                    anyhow::anyhow!("{dir} has no key but {database} exists: {advice}").into()
+                );
+            }
             make(&dir, now.floor_to_second(), bits)?;
         }
     }
@@ -125,17 +138,41 @@ fn generate(args: &GenerateArgs, settings: &Settings) -> Outcome {
         Purpose::Refresh => vec![settings.refresh_keys_dir()],
         Purpose::Both => vec![settings.access_keys_dir(), settings.refresh_keys_dir()],
     };
+    let now = SystemClock::new().now();
     for dir in dirs {
         make_dir(&dir)?;
-        if signs_from.is_none() && !is_without_keys(&dir)? {
-            println!("{}: has keys already; nothing made (see --signs-from)", dir.display());
-            continue;
-        }
-        let instant = signs_from.unwrap_or_else(|| SystemClock::new().now().floor_to_second());
+        let first = is_without_keys(&dir)?;
+        let instant = match signs_from {
+            None if first => now.floor_to_second(),
+            None => {
+                let dir = dir.display();
+                output::line(format_args!(
+                    "{dir}: has keys already; nothing made (see --signs-from)"
+                ))?;
+                continue;
+            }
+            Some(instant) if first || instant > now => instant,
+            Some(instant) => return Err(too_late(instant)),
+        };
         let (path, kid) = make(&dir, instant, bits)?;
-        println!("{}: made; kid {kid}", path.display());
+        output::line(format_args!("{}: made; kid {kid}", path.display()))?;
+        if !first && instant < now.plus(PUBLISH_LEAD) {
+            eprintln!(
+                "warning: gateways that cache the JWKS may not know this key by {instant}; \
+                 give them a day, and restart every server before that instant"
+            );
+        }
     }
     Ok(())
+}
+
+/// A key that signs since yesterday retires its predecessor yesterday, with
+/// all the tokens that it signed since.
+fn too_late(instant: Timestamp) -> Failure {
+    Failure::Usage(format!(
+        "--signs-from is {instant} but must be in the future where there are keys already: \
+         tokens of the key before it would be dead at once"
+    ))
 }
 
 fn parse_instant(text: &str) -> Result<Timestamp, Failure> {
@@ -158,8 +195,9 @@ fn make_dir(dir: &Path) -> Outcome {
 }
 
 fn is_without_keys(dir: &Path) -> Result<bool, Failure> {
-    for entry in std::fs::read_dir(dir)? {
-        let name = entry?.file_name();
+    let unreadable = |error| anyhow::anyhow!("{}: cannot be read: {error}", dir.display());
+    for entry in std::fs::read_dir(dir).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
         let name = name.to_string_lossy();
         if !name.starts_with('.') && !name.ends_with(".pub") {
             return Ok(false);
@@ -171,7 +209,7 @@ fn is_without_keys(dir: &Path) -> Result<bool, Failure> {
 fn list(json: bool, settings: &Settings) -> Outcome {
     let keyring = load(settings)?;
     for key in keyring.keys(SystemClock::new().now()) {
-        if json { println!("{}", as_json(&key)) } else { println!("{}", as_line(&key)) }
+        if json { output::line(as_json(&key))? } else { output::line(as_line(&key))? }
     }
     Ok(())
 }
@@ -180,28 +218,24 @@ fn export(kid: Option<&str>, format: Format, settings: &Settings) -> Outcome {
     let keyring = load(settings)?;
     let Some(kid) = kid else {
         let jwks = keyring.jwks(SystemClock::new().now());
-        println!("{}", String::from_utf8_lossy(&jwks.json));
-        return Ok(());
+        return output::line(String::from_utf8_lossy(&jwks.json));
     };
     let known = KeyId::parse(kid).ok().and_then(|kid| keyring.public_key(&kid));
     let Some(key) = known else {
         return Err(anyhow::anyhow!("there is no access key {kid}").into());
     };
     match format {
-        Format::Jwk => println!("{}", key.jwk()),
-        Format::Pem => print!("{}", key.spki_pem()),
+        Format::Jwk => output::line(key.jwk()),
+        Format::Pem => output::text(key.spki_pem()),
     }
-    Ok(())
 }
 
 /// Only looks at keys, with the configured lifetimes.
 fn load(settings: &Settings) -> Result<Keyring, Failure> {
     provider::install()?;
     let policy = settings.policy().map_err(Failure::Usage)?;
-    let lives = TokenLives {
-        access: policy.max_access_lifetime(),
-        refresh: policy.max_session_lifetime().max(Duration::ZERO),
-    };
+    let lives =
+        TokenLives { access: policy.max_access_lifetime(), refresh: policy.max_session_lifetime() };
     let clock = Arc::new(SystemClock::new());
     let workers = Arc::new(Workers::start(WorkerSettings::default(), clock)?);
     Ok(Keyring::load(&settings.access_keys_dir(), &settings.refresh_keys_dir(), lives, workers)?)

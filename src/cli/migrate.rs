@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{GlobalArgs, Outcome, prepare_data_dir, start_logging};
+use super::{GlobalArgs, Outcome, output, prepare_data_dir, start_logging};
 use crate::app;
 
 /// Bring the database to this version's schema. Serving does it too; this is
@@ -15,8 +15,8 @@ pub(super) async fn run(_args: MigrateArgs, global: &GlobalArgs) -> Outcome {
     start_logging(&settings)?;
     prepare_data_dir(&settings)?;
     for name in app::migrate(&settings).await? {
-        println!("applied {name}");
+        output::line(format!("applied {name}"))?;
     }
-    println!("the database is up to date");
+    output::line("the database is up to date")?;
     Ok(())
 }

@@ -10,6 +10,7 @@ mod config;
 mod healthcheck;
 mod keys;
 mod migrate;
+mod output;
 mod password;
 mod quickstart;
 mod revoke;
@@ -22,12 +23,13 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::{
-    app::{Core, Environment, Signing},
+    app::{Access, Core, Environment, StartError},
     config::{
         Settings,
         load::{self, CommandLine, ConfigError},
     },
     domain::error::chain,
+    store::ConnectError,
     telemetry,
 };
 
@@ -107,12 +109,36 @@ enum Failure {
     Usage(String),
     /// Anything else: exit code 1.
     Failed(anyhow::Error),
+    /// Nobody reads any more: exit code 0, and nothing to say.
+    Unread,
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
+}
+
+/// Settings that turn out to be wrong only at the start are wrong settings
+/// all the same.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<StartError>() {
+        Some(
+            StartError::Config(_)
+            | StartError::Tls(_)
+            | StartError::Connect(ConnectError::InvalidUrl(_)),
+        ) => 2,
+        _ => 1,
+    }
+}
+
+/// Whether a command may make the database that it is told to use. One that
+/// revokes or disables must not: in the wrong folder it would report success
+/// on an empty database of its own making.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Database {
+    MayBeNew,
+    MustExist,
 }
 
 type Outcome = Result<(), Failure>;
@@ -125,9 +151,9 @@ impl Cli {
             Err(error) => Err(Failure::from(error)),
         };
         let (message, code) = match outcome {
-            Ok(()) => return ExitCode::SUCCESS,
+            Ok(()) | Err(Failure::Unread) => return ExitCode::SUCCESS,
             Err(Failure::Usage(message)) => (message, 2),
-            Err(Failure::Failed(error)) => (chain(error.as_ref()), 1),
+            Err(Failure::Failed(error)) => (chain(error.as_ref()), exit_code(&error)),
         };
         for line in message.lines() {
             eprintln!("error: {line}");
@@ -171,11 +197,17 @@ impl GlobalArgs {
     }
 
     /// The service for commands that manage and sign nothing.
-    async fn core(&self) -> Result<Core, Failure> {
+    async fn core(&self, database: Database) -> Result<Core, Failure> {
         let settings = self.settings(&[])?;
         start_logging(&settings)?;
-        prepare_data_dir(&settings)?;
-        Ok(Core::open(&settings, Environment::system(), Signing::NotNeeded).await?)
+        if database == Database::MayBeNew {
+            prepare_data_dir(&settings)?;
+        }
+        let access = match database {
+            Database::MayBeNew => Access::ManageOrCreate,
+            Database::MustExist => Access::Manage,
+        };
+        Ok(Core::open(&settings, Environment::system(), access).await?)
     }
 }
 

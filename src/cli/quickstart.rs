@@ -15,7 +15,7 @@ use tonic_health::pb::{
 
 use super::{Failure, GlobalArgs, Outcome, client, keys, prepare_data_dir, serve, start_logging};
 use crate::{
-    app::{Core, Environment, Server, Signing},
+    app::{Access, Core, Environment, Server},
     config::Settings,
     crypto::generate::KeyBits,
     domain::{password::Password, token::CompactToken},
@@ -55,15 +55,16 @@ pub(super) async fn run(args: QuickstartArgs, global: &GlobalArgs) -> Outcome {
     start_logging(&settings)?;
     prepare_data_dir(&settings)?;
     println!(
-        "Tokenward {}: keys and database are in {}/\n",
+        "Tokenward {}\nkeys:     {}\ndatabase: {}\n",
         env!("CARGO_PKG_VERSION"),
-        settings.data_dir.display()
+        settings.keys_dir().display(),
+        settings.database_url()
     );
     let for_keys = settings.clone();
     tokio::task::spawn_blocking(move || keys::generate_missing(&for_keys, KeyBits::Rsa2048))
         .await??;
 
-    let core = Core::open(&settings, Environment::system(), Signing::Needed).await?;
+    let core = Core::open(&settings, Environment::system(), Access::Serve).await?;
     let server = Server::bind(settings.clone(), core).await?;
     let tour = Tour::new(&server, &settings)?;
     let stop = serve::stop_on_signal()?;

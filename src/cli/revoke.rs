@@ -1,9 +1,12 @@
 //! `tokenward revoke`.
 
+use std::fmt::Display;
+
 use clap::Subcommand;
 
-use super::{Failure, GlobalArgs, Outcome};
+use super::{Database, Failure, GlobalArgs, Outcome, output};
 use crate::{
+    app::Core,
     domain::{
         id::{ClientId, SessionId},
         revocation::Reason,
@@ -37,33 +40,29 @@ pub(super) enum RevokeCommand {
 }
 
 pub(super) async fn run(command: RevokeCommand, global: &GlobalArgs) -> Outcome {
-    let usage =
-        |what: &str, error: &dyn std::fmt::Display| Failure::Usage(format!("{what} {error}"));
+    let usage = |what: &str, error: &dyn Display| Failure::Usage(format!("{what} {error}"));
     let (target, what) = match &command {
         RevokeCommand::Session { id } => {
             let id = SessionId::parse(id).map_err(|error| usage("the session id", &error))?;
-            (Some(RevokeTarget::Session(id)), "session")
+            (RevokeTarget::Session(id), "session")
         }
         RevokeCommand::Client { id } => {
             let id = ClientId::parse(id).map_err(|error| usage("the client id", &error))?;
-            (Some(RevokeTarget::Client(id)), "client")
+            (RevokeTarget::Client(id), "client")
         }
-        RevokeCommand::User { .. } => (None, "user"),
-        RevokeCommand::All { .. } => (Some(RevokeTarget::All), "database"),
-    };
-    let core = global.core().await?;
-    let target = match (target, &command) {
-        (Some(target), _) => target,
-        (None, RevokeCommand::User { user }) => {
-            RevokeTarget::User(core.auth.find_user(user).await?.id)
+        RevokeCommand::User { user } => {
+            let core = global.core(Database::MustExist).await?;
+            let id = core.auth.find_user(user).await?.id;
+            return revoke(&core, RevokeTarget::User(id), "user").await;
         }
-        (None, _) => return Err(Failure::Usage("nothing to revoke".to_owned())),
+        RevokeCommand::All { .. } => (RevokeTarget::All, "database"),
     };
+    revoke(&global.core(Database::MustExist).await?, target, what).await
+}
+
+async fn revoke(core: &Core, target: RevokeTarget, what: &str) -> Outcome {
     let seq = core.auth.revoke(target, Reason::Operator, "operator").await?;
     core.store.close().await;
-    match seq {
-        Some(seq) => println!("revoked; revocation sequence number {seq}"),
-        None => return Err(anyhow::anyhow!("there is no such {what}").into()),
-    }
-    Ok(())
+    let seq = seq.ok_or_else(|| anyhow::anyhow!("there is no such {what}"))?;
+    output::line(format_args!("revoked; revocation sequence number {seq}"))
 }

@@ -5,7 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{GlobalArgs, Outcome, prepare_data_dir, start_logging};
-use crate::app::{Core, Environment, Server, Signing};
+use crate::app::{Access, Core, Environment, Server};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,7 +38,7 @@ pub(super) async fn run(args: ServeArgs, global: &GlobalArgs) -> Outcome {
     ])?;
     start_logging(&settings)?;
     prepare_data_dir(&settings)?;
-    let core = Core::open(&settings, Environment::system(), Signing::Needed).await?;
+    let core = Core::open(&settings, Environment::system(), Access::Serve).await?;
     let server = Server::bind(settings, core).await?;
     let (grpc, http) = (server.grpc_address()?, server.http_address()?);
     let issuer = server.auth().policy().issuer.clone();

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Outcome;
+use super::{Outcome, output};
 use crate::domain::token::{CompactToken, TOKEN_MAX_LEN};
 
 #[derive(Debug, Subcommand)]
@@ -41,6 +41,6 @@ pub(super) fn run(command: TokenCommand) -> Outcome {
         "claims": claims,
         "signature": "not checked",
     });
-    println!("{}", serde_json::to_string_pretty(&shown)?);
+    output::line(serde_json::to_string_pretty(&shown)?)?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{GlobalArgs, Outcome, password};
+use super::{Database, GlobalArgs, Outcome, output, password};
 use crate::{
     domain::{
         account::{Account, Role},
@@ -69,29 +69,28 @@ pub(super) async fn run(command: UserCommand, global: &GlobalArgs) -> Outcome {
 }
 
 async fn create(args: CreateArgs, global: &GlobalArgs) -> Outcome {
-    let core = global.core().await?;
+    let core = global.core(Database::MayBeNew).await?;
     let request = CreateUserRequest {
         username: args.username.unwrap_or_default(),
         email: args.email.unwrap_or_default(),
-        password: password::read(args.password_file.as_deref())?,
+        password: password::read(args.password_file.as_deref()).await?,
         display_name: args.name.unwrap_or_default(),
         roles: args.roles,
     };
     let id = core.auth.create_user(request).await?;
     core.store.close().await;
-    println!("{id}");
-    Ok(())
+    output::line(id)
 }
 
 async fn list(json: bool, global: &GlobalArgs) -> Outcome {
-    let core = global.core().await?;
+    let core = global.core(Database::MustExist).await?;
     let mut last = None;
     loop {
         let page = core.auth.users(last, PAGE).await?;
         let Some(end) = page.last() else { break };
         last = Some(end.id);
         for user in &page {
-            if json { println!("{}", as_json(user)) } else { println!("{}", as_line(user)) }
+            if json { output::line(as_json(user))? } else { output::line(as_line(user))? }
         }
     }
     core.store.close().await;
@@ -99,12 +98,11 @@ async fn list(json: bool, global: &GlobalArgs) -> Outcome {
 }
 
 async fn disable(user: &str, global: &GlobalArgs) -> Outcome {
-    let core = global.core().await?;
+    let core = global.core(Database::MustExist).await?;
     let id = core.auth.find_user(user).await?.id;
     let seq = core.auth.disable_user(id).await?;
     core.store.close().await;
-    println!("disabled; revocation sequence number {seq}");
-    Ok(())
+    output::line(format_args!("disabled; revocation sequence number {seq}"))
 }
 
 fn as_json(user: &Account) -> Value {

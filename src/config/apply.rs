@@ -28,7 +28,8 @@ impl Settings {
         self.keys_dir().join("refresh")
     }
 
-    fn keys_dir(&self) -> PathBuf {
+    /// The folder of both.
+    pub fn keys_dir(&self) -> PathBuf {
         self.keys.dir.clone().unwrap_or_else(|| self.data_dir.join("keys"))
     }
 

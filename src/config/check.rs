@@ -133,10 +133,23 @@ impl Check {
             let rule = "must be at most 1048576 together with password.memory_kib (as a product)";
             self.refuse("password.iterations", &s.password.iterations, rule);
         }
-        // A backdate as long as the life would issue tokens that have expired.
-        if s.tokens.issued_at_backdate.0 * 2 > s.tokens.access_lifetime.0 {
-            let rule = "must be at most half of tokens.access_lifetime";
-            self.refuse("tokens.issued_at_backdate", &s.tokens.issued_at_backdate, rule);
+        self.backdate("tokens.access_lifetime", s.tokens.access_lifetime, s);
+        let r = &s.revocation;
+        if r.poll_interval > r.fresh_for {
+            let rule = "must be at most revocation.fresh_for";
+            self.refuse("revocation.poll_interval", &r.poll_interval, rule);
+        }
+        if r.fresh_for > r.staleness_budget {
+            let rule = "must be at most revocation.staleness_budget";
+            self.refuse("revocation.fresh_for", &r.fresh_for, rule);
+        }
+    }
+
+    /// A backdate as long as the life would issue tokens that have expired.
+    fn backdate(&mut self, name: &str, access: Span, s: &Settings) {
+        if s.tokens.issued_at_backdate.0 * 2 > access.0 {
+            let rule = format!("must be at most half of {name}");
+            self.refuse("tokens.issued_at_backdate", &s.tokens.issued_at_backdate, &rule);
         }
     }
 
@@ -180,6 +193,9 @@ impl Check {
                 &access,
                 "must be at most the session's lifetime",
             );
+        }
+        if client.access_lifetime.is_some() {
+            self.backdate(&name("access_lifetime"), access, s);
         }
         let sessions = client.max_sessions_per_user.unwrap_or(s.tokens.max_sessions_per_user);
         self.number(&name("max_sessions_per_user"), sessions, 1, 1_000);

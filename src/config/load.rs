@@ -41,7 +41,7 @@ pub enum ConfigError {
         /// What is wrong with it.
         message: String,
     },
-    /// Values out of bounds.
+    /// Values out of bounds, and names that nobody knows.
     #[error("{}", .0.join("\n"))]
     OutOfBounds(Vec<String>),
 }
@@ -212,15 +212,70 @@ fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<(), C
     let is_known =
         |name: &str| known.contains(name) || name == ENV_FILE || name == ENV_DATABASE_URL_FILE;
     let ours = |name: &String| name.starts_with(ENV_PREFIX) && !is_known(name);
-    let mut unknown: Vec<_> = names.filter(ours).collect();
+    let mut unknown: Vec<_> = names.filter(|name| ours(name) && !is_service_link(name)).collect();
     unknown.sort();
-    match unknown.first() {
-        None => Ok(()),
-        Some(name) => Err(malformed(name, "is not the name of any setting")),
+    if unknown.is_empty() {
+        return Ok(());
     }
+    let line = |name| format!("{name}: is not the name of any setting");
+    Err(ConfigError::OutOfBounds(unknown.into_iter().map(line).collect()))
+}
+
+/// Kubernetes puts the addresses of a Service named "tokenward" into every
+/// container: `TOKENWARD_SERVICE_HOST`, `TOKENWARD_PORT_50051_TCP_ADDR`, …
+fn is_service_link(name: &str) -> bool {
+    let name = name.strip_prefix(ENV_PREFIX).unwrap_or(name);
+    name == "PORT"
+        || name.starts_with("PORT_")
+        || name.starts_with("SERVICE_HOST")
+        || name.starts_with("SERVICE_PORT")
+        || name.contains("_SERVICE_")
+        || name.contains("_PORT_")
+        || name.ends_with("_PORT")
 }
 
 fn malformed(source_name: &str, message: impl Into<String>) -> ConfigError {
     let message = message.into().replace('\n', " ");
+    // A URL in the wrong place is shown by the parser, with its password.
+    let has_url = message.contains("://") || source_name.contains("://");
+    let message = if has_url { "a value has the wrong type".to_owned() } else { message };
+    let source_name = source_name.split("://").next().unwrap_or(source_name);
     ConfigError::Malformed { source_name: source_name.to_owned(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_kubernetes_puts_there_is_not_taken_for_a_setting() {
+        let names =
+            |names: &[&str]| refuse_unknown_variables(names.iter().map(|name| (*name).to_owned()));
+        let links = [
+            "TOKENWARD_PORT",
+            "TOKENWARD_PORT_50051_TCP",
+            "TOKENWARD_PORT_50051_TCP_ADDR",
+            "TOKENWARD_SERVICE_HOST",
+            "TOKENWARD_SERVICE_PORT",
+            "TOKENWARD_SERVICE_PORT_GRPC",
+            "TOKENWARD_HTTP_SERVICE_HOST",
+            "TOKENWARD_HTTP_PORT_8080_TCP_PORT",
+        ];
+        assert!(names(&links).is_ok());
+        assert!(describe().iter().filter_map(|s| s.env).all(|env| !is_service_link(env)));
+        let wrong = names(&["TOKENWARD_B", "HOME", "TOKENWARD_A"]).expect_err("unknown");
+        assert_eq!(
+            wrong.to_string(),
+            "TOKENWARD_A: is not the name of any setting\n\
+             TOKENWARD_B: is not the name of any setting"
+        );
+    }
+
+    /// P8: a URL written where a section belongs.
+    #[test]
+    fn p8_misplaced_urls_are_not_repeated() {
+        let url = "postgres://u:hunter2@h/d".to_owned();
+        let error = flags(&[("database".to_owned(), url)]).err().expect("no such setting");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
 }

@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use super::{
-    clock::Timestamp,
-    id::{InvalidId, UserId},
-};
+use super::{clock::Timestamp, id::UserId};
 
 /// The most bytes an identifier at login can have (an e-mail address,
 /// RFC 5321 section 4.5.3.1.3).
@@ -30,11 +27,14 @@ impl Identifier {
         if text.contains('@') { Self::email(text) } else { Self::username(text) }
     }
 
-    /// A username.
+    /// A username. What looks like a user's id is none: commands take both,
+    /// and nobody should be able to call themselves by another one's id.
     pub fn username(text: &str) -> Result<Self, InvalidIdentifier> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self::Username(text.to_ascii_lowercase()))
+        let canonical = text.to_ascii_lowercase();
+        let is_id = UserId::parse(&canonical).is_ok();
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !is_id {
+            Ok(Self::Username(canonical))
         } else {
             Err(InvalidIdentifier::Username)
         }
@@ -88,7 +88,7 @@ impl fmt::Display for Identifier {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidIdentifier {
     /// Not a username.
-    #[error("must be 1 to 64 characters from a-z, 0-9, '.', '_' and '-'")]
+    #[error("must be 1 to 64 characters from a-z, 0-9, '.', '_' and '-', and no UUID")]
     Username,
     /// Not an e-mail address.
     #[error("must be an e-mail address of at most 254 ASCII characters")]
@@ -158,13 +158,6 @@ pub struct NewAccount {
     pub roles: Vec<Role>,
     /// The password's PHC string.
     pub password_hash: super::password::PasswordHash,
-}
-
-/// Lets `?` turn a malformed id into a rule.
-impl From<InvalidId> for String {
-    fn from(error: InvalidId) -> Self {
-        error.to_string()
-    }
 }
 
 #[cfg(test)]

@@ -92,6 +92,30 @@ pub trait Clock: Send + Sync + 'static {
     fn monotonic(&self) -> Duration;
 }
 
+/// Both clocks of a [`Clock`] at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// The monotonic one.
+    pub monotonic: Duration,
+}
+
+impl Stamp {
+    /// Both clocks now.
+    pub fn of(clock: &dyn Clock) -> Self {
+        Self { wall: clock.now(), monotonic: clock.monotonic() }
+    }
+
+    /// The wall-clock time of `self`, but no later than monotonic time allows
+    /// since `earlier`. What is thrown away by this time is over even if the
+    /// wall clock was set ahead by mistake and is set back again.
+    pub fn prudent_wall(self, earlier: Self) -> Timestamp {
+        let elapsed = self.monotonic.saturating_sub(earlier.monotonic);
+        self.wall.min(earlier.wall.plus(elapsed))
+    }
+}
+
 /// The machine's own clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
@@ -145,6 +169,24 @@ mod tests {
         let start = Timestamp::from_micros(i64::MIN);
         assert_eq!(start.minus(Duration::MAX).micros(), i64::MIN);
         assert_eq!(start.since(end), Duration::ZERO);
+    }
+
+    /// TM-01: a clock that is set ahead by mistake makes nothing old.
+    #[test]
+    fn tm_01_prudent_time_does_not_jump_ahead() {
+        let stamp = |wall, monotonic| Stamp {
+            wall: Timestamp::from_seconds(wall),
+            monotonic: Duration::from_secs(monotonic),
+        };
+        let earlier = stamp(1_000, 5);
+        for (later, prudent) in [
+            (stamp(1_010, 15), 1_010),
+            (stamp(9_000, 15), 1_010),
+            (stamp(1_003, 15), 1_003),
+            (stamp(1_010, 0), 1_000),
+        ] {
+            assert_eq!(later.prudent_wall(earlier), Timestamp::from_seconds(prudent));
+        }
     }
 
     /// VC-36: years in which other systems have overflowed.

@@ -45,7 +45,10 @@ pub fn access_claims(
 ) -> AccessClaims {
     let issued_at = at.minus(policy.issued_at_backdate).floor_to_second();
     let life = lifetimes.access.saturating_sub(jitter(token_id, lifetimes.access));
-    let expires_at = issued_at.plus(life).floor_to_second().min(session.expires_at);
+    // No access token outlives its session, nor the time in which the session
+    // must be refreshed.
+    let idle_end = session.idle_expires_at.map_or(session.expires_at, Timestamp::floor_to_second);
+    let expires_at = issued_at.plus(life).floor_to_second().min(session.expires_at).min(idle_end);
     AccessClaims {
         issuer: policy.issuer.clone(),
         audience: session.audience.clone(),

@@ -116,7 +116,7 @@ pub struct Revocation {
 /// The head of the log, one row in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogHead {
-    /// Random; renewed when the database is restored from a backup.
+    /// Random; another one means another log.
     pub epoch: Uuid,
     /// The newest entry's `seq`; 0 when there is none.
     pub seq: i64,

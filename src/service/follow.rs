@@ -11,16 +11,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{
+        clock::Stamp,
         error::{Fault, chain},
         revocation::{LogHead, Revocation, RevocationIndex},
     },
     store::port::{Look, Store, StoreError},
 };
 
-use super::index::{Knowledge, LiveIndex, Newest, Stamp};
+use super::index::{Knowledge, LiveIndex, Newest};
 
 /// Entries that are read at a time.
 const PAGE: u32 = 1_000;
+/// However many calls want a look, the database gets this much rest between
+/// two.
+const REST: Duration = Duration::from_millis(5);
 /// Dead entries leave the memory every so many looks.
 const LOOKS_BETWEEN_DROPS: u32 = 600;
 
@@ -42,6 +46,7 @@ impl Follower {
     pub async fn run(self, stop: CancellationToken) {
         let mut failing = false;
         let mut looks: u32 = 0;
+        let started = self.index.stamp();
         loop {
             match self.look().await {
                 Ok(()) if failing => {
@@ -56,12 +61,12 @@ impl Follower {
             }
             looks = looks.wrapping_add(1);
             if looks.is_multiple_of(LOOKS_BETWEEN_DROPS) {
-                self.index.drop_dead(self.index.stamp().wall());
+                self.index.drop_dead(self.index.stamp().prudent_wall(started));
             }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(self.interval) => {}
-                () = self.index.wanted() => {}
+                () = async { tokio::time::sleep(REST).await; self.index.wanted().await } => {}
             }
         }
     }
@@ -129,7 +134,7 @@ fn discrepancy(
         return Some("fewer entries than before");
     }
     let newest = newest?;
-    let may_be_swept = newest.expires_at.is_some_and(|end| now.wall() >= end);
+    let may_be_swept = newest.expires_at.is_some_and(|end| now.wall >= end);
     match look.known_id {
         Some(id) if id == newest.id => None,
         None if may_be_swept => None,

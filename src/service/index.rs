@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::domain::{
-    clock::{Clock, Timestamp},
+    clock::{Clock, Stamp, Timestamp},
     error::{AuthError, Fault, Outage},
     id::KeyId,
     revocation::{LogHead, Revocation, RevocationIndex},
@@ -61,20 +61,6 @@ impl Needs {
             min_revocation_seq: self.min_revocation_seq.max(other.min_revocation_seq),
             max_staleness: staleness.into_iter().flatten().min(),
         }
-    }
-}
-
-/// Two clocks at one moment.
-#[derive(Clone, Copy, Debug)]
-pub struct Stamp {
-    wall: Timestamp,
-    monotonic: Duration,
-}
-
-impl Stamp {
-    /// By the wall clock.
-    pub fn wall(self) -> Timestamp {
-        self.wall
     }
 }
 
@@ -181,7 +167,7 @@ impl LiveIndex {
 
     /// The clocks now; taken when a look begins.
     pub fn stamp(&self) -> Stamp {
-        Stamp { wall: self.clock.now(), monotonic: self.clock.monotonic() }
+        Stamp::of(self.clock.as_ref())
     }
 
     /// Reads the knowledge, all of it at one moment.
@@ -218,20 +204,23 @@ impl LiveIndex {
     /// with the call's deadline.
     pub async fn ready_for(&self, needs: Needs) -> Result<(), AuthError> {
         let mut looks = self.looks.subscribe();
+        // One look is asked for; after that the follower's own pace will do.
+        self.ask_for_look(self.read(Knowledge::seq)? < needs.min_revocation_seq);
         while self.read(Knowledge::seq)? < needs.min_revocation_seq {
-            self.wanted.notify_one();
             looks.changed().await.map_err(|_| not_loaded())?;
         }
         let limit = needs.max_staleness.unwrap_or(Duration::MAX);
         let fresh_for = self.freshness.fresh_for.min(limit);
         let began = self.stamp();
         if self.age()? > fresh_for && !self.catch_up_failed.load(Ordering::Relaxed) {
+            let seen = *looks.borrow_and_update();
             let caught_up = self.look_begun_since(began, &mut looks);
+            // A look that began after the call is as fresh as any demand can be.
             if tokio::time::timeout(self.freshness.catch_up, caught_up).await.is_ok() {
                 return Ok(());
             }
             // Nobody waits again until the follower succeeds.
-            self.catch_up_failed.store(true, Ordering::Relaxed);
+            self.catch_up_failed.store(*self.looks.borrow() == seen, Ordering::Relaxed);
         }
         self.check_budget(limit)
     }
@@ -239,6 +228,12 @@ impl LiveIndex {
     /// Is there knowledge that calls may be answered with?
     pub fn is_usable(&self) -> bool {
         self.check_budget(Duration::MAX).is_ok()
+    }
+
+    fn ask_for_look(&self, wanted: bool) {
+        if wanted {
+            self.wanted.notify_one();
+        }
     }
 
     async fn look_begun_since(&self, began: Stamp, looks: &mut watch::Receiver<u64>) {

@@ -17,10 +17,10 @@ use crate::{
         account::{IDENTIFIER_MAX_LEN, Identifier},
         clock::Timestamp,
         entropy::sortable_uuid,
-        error::{AuthError, FieldViolation, Refusal},
+        error::{AuthError, FieldViolation, Refusal, chain},
         id::{SessionId, UserId},
         issuance,
-        password::Password,
+        password::{InvalidPassword, Password, PasswordHash},
         policy::{ClientPolicy, Grant},
         session::Session,
     },
@@ -39,7 +39,7 @@ pub struct LoginRequest {
     /// Username or e-mail address.
     pub identifier: String,
     /// The password; `Err` names the rule it breaks.
-    pub password: Result<Password, crate::domain::password::InvalidPassword>,
+    pub password: Result<Password, InvalidPassword>,
     /// Client; empty for the default one.
     pub client_id: String,
     /// Audiences; empty for the client's default.
@@ -83,11 +83,13 @@ impl Auth {
         request: LoginRequest,
         caller: &Caller,
     ) -> Result<LoggedIn, AuthError> {
-        let now = self.now();
         let password = check_form(&request)?;
         let (grant, client) =
             self.policy.grant(&request.client_id, &request.audience, &request.scope)?;
         let credentials = self.check_credentials(&request.identifier, password).await?;
+        // Read only now: the hash may have waited, and the tokens' lives and the
+        // revocations of sessions that must go are counted from here.
+        let now = self.now();
         let mut session = self.new_session(&credentials, grant, client, now)?;
         session.label = request.label;
         session.ip = caller.ip.map(|ip| ip.to_canonical().to_string()).unwrap_or_default();
@@ -126,11 +128,24 @@ impl Auth {
         let check = self.passwords.check(password.clone(), stored.clone()).await?;
         let credentials = found.filter(|c| check.matches && c.account.disabled_at.is_none());
         let credentials = credentials.ok_or(wrong)?;
-        if let Some(old) = stored.filter(|_| check.outdated) {
-            let new = self.passwords.hash(password).await?;
-            self.store.replace_password_hash(credentials.account.id, old, new).await?;
+        if let Some(old) = stored.filter(|_| check.outdated)
+            && let Err(error) = self.rehash(credentials.account.id, old, password).await
+        {
+            // It will be tried again at the next login; this one was correct.
+            tracing::warn!(error = chain(&error), "a password hash could not be made anew");
         }
         Ok(credentials)
+    }
+
+    async fn rehash(
+        &self,
+        user: UserId,
+        old: PasswordHash,
+        password: Password,
+    ) -> Result<(), AuthError> {
+        let new = self.passwords.hash(password).await?;
+        self.store.replace_password_hash(user, old, new).await?;
+        Ok(())
     }
 
     fn new_session(

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     crypto::port::TokenKeys,
     domain::{clock::Clock, error::chain},
-    store::port::Store,
+    store::port::{Store, StoreError},
 };
 
 use super::index::LiveIndex;
@@ -33,9 +33,9 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Not ready until the log is loaded.
+    /// Not ready until the log is loaded and the clocks were compared.
     pub fn new(index: Arc<LiveIndex>, keys: Arc<dyn TokenKeys>, clock: Arc<dyn Clock>) -> Self {
-        let (clocks_agree, draining) = (AtomicBool::new(true), AtomicBool::new(false));
+        let (clocks_agree, draining) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { index, keys, clock, clocks_agree, draining }
     }
 
@@ -45,13 +45,20 @@ impl Readiness {
             Some("draining")
         } else if !self.index.is_usable() {
             Some("revocation log not loaded, or too old")
-        } else if !self.clocks_agree.load(Ordering::Relaxed) {
-            Some("this machine's clock and the database's differ by more than 2 s")
+        } else if !self.clocks_agree() {
+            Some(
+                "this machine's clock and the database's differ by more than 2 s, or were not compared",
+            )
         } else if !self.keys.can_sign(self.clock.now()) {
             Some("no signing key")
         } else {
             None
         }
+    }
+
+    /// Do this machine's clock and the database's agree?
+    pub fn clocks_agree(&self) -> bool {
+        self.clocks_agree.load(Ordering::Relaxed)
     }
 
     /// From now on no traffic is wanted.
@@ -70,22 +77,30 @@ impl Readiness {
         }
     }
 
-    /// One comparison. The database answers some time between two readings
-    /// of our clock, so only what lies outside of both is a difference.
     async fn compare_clocks(&self, store: &dyn Store) {
-        let before = self.clock.now();
-        let theirs = match store.database_time().await {
-            Ok(Some(theirs)) => theirs,
-            Ok(None) => return,
+        let difference = match clock_difference(self.clock.as_ref(), store).await {
+            Ok(difference) => difference,
             Err(error) => {
                 tracing::debug!(error = chain(&error), "the database's clock cannot be read");
                 return;
             }
         };
-        let difference = before.since(theirs).max(theirs.since(self.clock.now()));
         let agree = difference <= CLOCK_DIFFERENCE_MAX;
-        if self.clocks_agree.swap(agree, Ordering::Relaxed) != agree {
-            tracing::warn!(?difference, agree, "this machine's clock against the database's");
+        if self.clocks_agree.swap(agree, Ordering::Relaxed) && !agree {
+            tracing::error!(?difference, "this machine's clock and the database's differ");
         }
     }
+}
+
+/// How far this machine's clock and the database's are apart; zero if they
+/// are the same clock. The database answers some time between two readings of
+/// ours, so only what lies outside of both is a difference.
+pub async fn clock_difference(
+    clock: &dyn Clock,
+    store: &dyn Store,
+) -> Result<Duration, StoreError> {
+    let before = clock.now();
+    let theirs = store.database_time().await?;
+    let after = clock.now();
+    Ok(theirs.map_or(Duration::ZERO, |theirs| before.since(theirs).max(theirs.since(after))))
 }

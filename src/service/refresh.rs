@@ -7,6 +7,8 @@
 //!    and 3 loses nothing: the client presents its token again, and the
 //!    replay rule gives it the same successor.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
@@ -14,8 +16,8 @@ use crate::{
     domain::{
         claims::RefreshClaims,
         clock::Timestamp,
-        error::{AuthError, Refusal},
-        id::SessionId,
+        error::{AuthError, Fault, Refusal},
+        id::{SessionId, UserId},
         policy::Rotation,
         session::Presented,
         token::{CompactToken, TokenType},
@@ -59,14 +61,10 @@ impl Auth {
             idle: client.lifetimes.idle,
             entry_id: self.random_uuid()?,
         };
-        let (session, account, replayed) = match self.store.rotate(request).await? {
+        let (session, account, replayed) = match self.rotate(request, claims.subject).await? {
             Rotated::Advanced { session, account } => (session, account, false),
             Rotated::Replayed { session, account } => (session, account, true),
-            Rotated::Refused(refusal) => return Err(AuthError::Unauthenticated(refusal)),
-            Rotated::Ended { refusal, revocation } => {
-                self.index.apply([&revocation]);
-                let (session, user) = (claims.session_id, claims.subject);
-                tracing::warn!(%session, %user, %refusal, "refresh token misused; session revoked");
+            Rotated::Refused(refusal) | Rotated::Ended { refusal, .. } => {
                 return Err(AuthError::Unauthenticated(refusal));
             }
         };
@@ -76,14 +74,32 @@ impl Auth {
             return Err(AuthError::Unauthenticated(Refusal::InvalidToken));
         }
         let tokens = match client.rotation {
-            Rotation::On => {
-                self.mint_generation(&client.lifetimes, &session, &account, true).await?
-            }
-            Rotation::Off => {
+            // A replay is answered with the successor, even if rotation was
+            // switched off since.
+            Rotation::Off if !replayed => {
                 self.mint_beside(&client.lifetimes, &session, &account, token, now).await?
             }
+            _ => self.mint_generation(&client.lifetimes, &session, &account, true).await?,
         };
         Ok(Refreshed { tokens, session_id: session.id, replayed })
+    }
+
+    /// The step in the store, and the alarm if it found misuse: both in a task
+    /// of their own, since a thief that hangs up must not silence the alarm.
+    async fn rotate(&self, request: Rotate, user: UserId) -> Result<Rotated, AuthError> {
+        let (store, index) = (Arc::clone(&self.store), Arc::clone(&self.index));
+        let session = request.session_id;
+        let step = tokio::spawn(async move {
+            let outcome = store.rotate(request).await?;
+            if let Rotated::Ended { refusal, revocation } = &outcome {
+                index.apply([revocation]);
+                tracing::warn!(%session, %user, %refusal, "refresh token misused; session revoked");
+            }
+            Ok(outcome)
+        });
+        let ended =
+            |error| AuthError::internal(Fault::caused_by("the rotation ended early", error));
+        step.await.map_err(ended)?
     }
 
     /// Checks all that can be checked without the store.

@@ -14,6 +14,8 @@ use crate::{
 
 use super::Auth;
 
+/// The most roles that a user can have. They all go into its tokens.
+pub const ROLES_MAX: usize = 64;
 /// The longest display name, in bytes.
 pub const DISPLAY_NAME_MAX_LEN: usize = 128;
 
@@ -108,6 +110,9 @@ impl Auth {
             violations.push(FieldViolation::new("roles", error.to_string()));
             Vec::new()
         });
+        if roles.len() > ROLES_MAX {
+            violations.push(FieldViolation::new("roles", format!("must be at most {ROLES_MAX}")));
+        }
         let min_chars = self.policy.password_min_chars;
         match request.password.and_then(|password| password.accept_new(min_chars)) {
             Ok(password) if violations.is_empty() => {

@@ -89,7 +89,7 @@ fn databases_out_of_reach_or_unknown_are_named() {
     let unreachable = program(&url).set("database.acquire_timeout", "200ms").run(&serve);
     refused(&unreachable, FAILED, &["database cannot be reached", &nobody.to_string(), "refused"]);
     assert!(!unreachable.stderr.contains("hunter2"));
-    refused(&program("mysql://a:hunter2@b/c").run(&serve), FAILED, &["sqlite:", "postgres://"]);
+    refused(&program("mysql://a:hunter2@b/c").run(&serve), WRONG_USE, &["sqlite:", "postgres://"]);
     refused(&program("sqlite:/nowhere/at/all.db").run(&serve), FAILED, &["database"]);
 }
 

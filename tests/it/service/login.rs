@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tokenward::{
     config::{ClientSettings, Settings, Span},
-    domain::error::{AuthError, Refusal},
+    domain::{
+        clock::{Clock as _, SystemClock},
+        error::{AuthError, Refusal},
+    },
     service::{Caller, login::LoginRequest, verify::InactiveReason},
 };
 
@@ -15,6 +18,7 @@ use crate::{
 
 on_both_engines!(
     p6_all_failures_are_one_answer,
+    lg_04_failures_leave_on_a_time_grid,
     lg_24_fifty_correct_logins_at_once_succeed,
     lg_40_passwords_are_never_truncated,
     lg_51_old_hashes_are_made_anew,
@@ -158,5 +162,20 @@ async fn grants_stay_within_what_the_client_may_have(engine: Engine) {
             panic!("{field} was accepted");
         };
         assert_eq!(violations[0].field, field);
+    }
+}
+
+/// However fast or slow the hash was, a refusal comes at a whole multiple of
+/// the grid; a success, and a mistake in the form, come at once.
+async fn lg_04_failures_leave_on_a_time_grid(engine: Engine) {
+    const GRID: Duration = Duration::from_millis(300);
+    let change = |s: &mut Settings| s.password.failure_grid = Span(GRID);
+    let Some(world) = World::with(engine, change).await else { return };
+    world.user("alice").await;
+    let clock = SystemClock::new();
+    for (name, password) in [("alice", "wrong"), ("nobody", PASSWORD), ("no body", PASSWORD)] {
+        let began = clock.monotonic();
+        assert!(refused(&world.try_login(name, password).await));
+        assert!(clock.monotonic().saturating_sub(began) >= GRID, "{name}");
     }
 }

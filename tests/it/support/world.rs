@@ -11,7 +11,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 use tokenward::{
-    app::{Core, Environment, Server, Signing},
+    app::{Access, Core, Environment, Server},
     config::{DatabaseUrl, Settings, Span},
     crypto::generate::{self, KeyBits},
     domain::{account::Identifier, error::AuthError, id::UserId, password::Password},
@@ -108,7 +108,7 @@ impl World {
     async fn open(dir: TempDir, settings: Settings, clock: Arc<ManualClock>) -> Self {
         let entropy = Arc::new(SeededEntropy::new(7));
         let environment = Environment { clock: clock.clone(), entropy };
-        let core = Core::open(&settings, environment, Signing::Needed).await.expect("a core");
+        let core = Core::open(&settings, environment, Access::Serve).await.expect("a core");
         let world = Self { core, clock, settings, dir };
         world.look().await;
         world
@@ -152,7 +152,7 @@ impl World {
         change(&mut settings);
         let entropy = Arc::new(SeededEntropy::new(8));
         let environment = Environment { clock: self.clock.clone(), entropy };
-        Core::open(&settings, environment, Signing::Needed).await.expect("a core")
+        Core::open(&settings, environment, Access::Serve).await.expect("a core")
     }
 
     /// The stored hash of a user's password.
