@@ -338,6 +338,7 @@ fn store_options(settings: &Settings) -> StoreOptions {
         statement_timeout: settings.database.statement_timeout.0,
         lock_timeout: settings.database.lock_timeout.0,
         idle_in_transaction_timeout: settings.database.idle_in_transaction_timeout.0,
+        max_pages: None,
     }
 }
 

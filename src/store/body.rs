@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{Connection as _, Pool, pool::PoolConnection};
-use tokio::time::{error::Elapsed, timeout};
+use tokio::time::timeout;
 
 use super::{
     accounts,
@@ -56,8 +56,13 @@ impl<DB: Engine> SqlStore<DB> {
         in_own_task(async move {
             let mut connection = acquire(&pool).await?;
             let work = async { step(&mut Unit::new(&mut *connection), &input).await };
-            let outcome = timeout(limit, work).await;
-            settle(connection, limit, outcome)
+            // Outside of transactions nothing can be left open, but an answer.
+            let (outcome, end) = match timeout(limit, work).await {
+                Ok(outcome) => (outcome, End::Proven),
+                Err(_) => (Err(no_answer()), End::Unknown),
+            };
+            settle(connection, limit, end);
+            outcome
         })
         .await
     }
@@ -107,38 +112,62 @@ async fn transact<DB: Engine, I, T>(
     step: Step<DB, I, T>,
 ) -> Result<T, StoreError> {
     let mut connection = acquire(pool).await?;
-    let work = async {
-        let begin = connection.begin_with(DB::BEGIN_WRITE).await;
-        let mut transaction = begin.map_err(|error| failed::<DB>(DB::BEGIN_WRITE, error))?;
-        let mut unit = Unit::new(&mut *transaction);
-        let outcome = step(&mut unit, input).await?;
-        let end = if unit.is_undone() {
-            transaction.rollback().await
-        } else {
-            transaction.commit().await
-        };
-        end.map(|()| outcome).map_err(|error| failed::<DB>("ending a transaction", error))
-    };
-    let outcome = timeout(limit, work).await;
-    settle(connection, limit, outcome)
+    let work = timeout(limit, in_transaction::<DB, _, _>(&mut *connection, input, step)).await;
+    let (outcome, end) = work.unwrap_or_else(|_| (Err(no_answer()), End::Unknown));
+    settle(connection, limit, end);
+    outcome
 }
 
-/// Gives the connection back, or closes it when no answer has come: after a
-/// silent loss of the network it would else keep its place in the pool for
-/// many minutes.
-fn settle<DB: Engine, T>(
-    mut connection: PoolConnection<DB>,
-    limit: Duration,
-    outcome: Result<Result<T, StoreError>, Elapsed>,
-) -> Result<T, StoreError> {
-    if let Ok(outcome) = outcome {
+/// What is known of the transaction that a connection was last used for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The database has said that it is over.
+    Proven,
+    /// It may be open still, or sqlx may believe so.
+    Unknown,
+}
+
+/// Runs a step between `BEGIN` and a `COMMIT`, or a `ROLLBACK` when it failed
+/// or has undone itself.
+async fn in_transaction<DB: Engine, I, T>(
+    connection: &mut DB::Connection,
+    input: &I,
+    step: Step<DB, I, T>,
+) -> (Result<T, StoreError>, End) {
+    let mut transaction = match connection.begin_with(DB::BEGIN_WRITE).await {
+        Ok(transaction) => transaction,
+        Err(error) => return (Err(failed::<DB>(DB::BEGIN_WRITE, error)), End::Unknown),
+    };
+    let mut unit = Unit::new(&mut *transaction);
+    let outcome = step(&mut unit, input).await;
+    let keep = outcome.is_ok() && !unit.is_undone();
+    let end = if keep { transaction.commit().await } else { transaction.rollback().await };
+    match end {
+        Ok(()) => (outcome, End::Proven),
+        Err(error) => {
+            let unended = |_| Err(failed::<DB>("ending a transaction", error));
+            (outcome.and_then(unended), End::Unknown)
+        }
+    }
+}
+
+/// Gives the connection back, or closes it unless its last transaction is
+/// known to be over. SQLite ends a transaction by itself when the disk is
+/// full, and sqlx goes on counting it as open: such a connection would refuse
+/// every `BEGIN` for ever. And after a silent loss of the network it would
+/// keep its place in the pool for many minutes.
+fn settle<DB: Engine>(mut connection: PoolConnection<DB>, limit: Duration, end: End) {
+    if end == End::Proven {
         // Dropping it would do the same, but without a limit: the pool pings
         // the server first. Nobody has to wait for that.
         drop(tokio::spawn(timeout(limit, connection.return_to_pool())));
-        return outcome;
+    } else {
+        drop(connection.detach());
     }
-    drop(connection.detach());
-    Err(StoreError::Unavailable(Fault::from("the database has not answered in time")))
+}
+
+fn no_answer() -> StoreError {
+    StoreError::Unavailable(Fault::from("the database has not answered in time"))
 }
 
 #[async_trait]

@@ -16,22 +16,28 @@ pub struct StoreOptions {
     pub max_connections: u32,
     /// How long a step waits for a connection, and a start for the database.
     pub acquire_timeout: Duration,
-    /// How long one statement may run. A whole step may take twice as long.
+    /// How long PostgreSQL lets one statement run. On both engines a whole
+    /// step may take twice as long; SQLite has no limit for a single one.
     pub statement_timeout: Duration,
     /// How long a statement waits for another transaction.
     pub lock_timeout: Duration,
     /// When PostgreSQL ends a transaction that nobody works on.
     pub idle_in_transaction_timeout: Duration,
+    /// The most pages that SQLite may let the file grow to; `None` for its
+    /// own limit. A quota, which lets tests fill a disk.
+    pub max_pages: Option<u32>,
 }
 
+/// As in the configuration's defaults.
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             max_connections: 16,
-            acquire_timeout: Duration::from_secs(2),
+            acquire_timeout: Duration::from_secs(3),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
             idle_in_transaction_timeout: Duration::from_secs(10),
+            max_pages: None,
         }
     }
 }

@@ -57,7 +57,6 @@ pub(super) async fn open(
     migrate(path, options).await?;
     let writer = pool(options, 1).connect_with(file(path, options)).await;
     let writer = writer.map_err(unopened::<Sqlite>)?;
-    check(&writer).await?;
     let readers = pool(options, options.max_connections);
     let reader = readers.connect_with(file(path, options).read_only(true)).await;
     Ok((writer, reader.map_err(unopened::<Sqlite>)?))
@@ -89,22 +88,30 @@ async fn try_migrate(
     options: StoreOptions,
 ) -> Result<Vec<&'static str>, ConnectError> {
     let mut connection = file(path, options).connect().await.map_err(unopened::<Sqlite>)?;
-    let outcome = migrate::apply(&mut connection, SQLITE).await;
+    let applied = match check(&mut connection).await {
+        Ok(()) => migrate::apply(&mut connection, SQLITE).await,
+        Err(unfit) => Err(unfit),
+    };
     let closed = connection.close().await.map_err(unopened::<Sqlite>);
-    outcome.and_then(|applied| closed.map(|()| applied))
+    applied.and_then(|applied| closed.map(|()| applied))
 }
 
 fn file(path: &Path, options: StoreOptions) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
+    let file = SqliteConnectOptions::new()
         .filename(&path.0)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(options.lock_timeout)
-        .pragma("trusted_schema", "OFF")
+        .pragma("trusted_schema", "OFF");
+    match options.max_pages {
+        Some(pages) => file.pragma("max_page_count", pages.to_string()),
+        None => file,
+    }
 }
 
-/// The connections need no test before use, and live as long as the process.
+/// The connections need no test before use, and live as long as the process
+/// unless a write fails on one: its successor is checked like the first.
 fn pool(options: StoreOptions, max_connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(max_connections.max(1))
@@ -112,6 +119,10 @@ fn pool(options: StoreOptions, max_connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
         .idle_timeout(None::<Duration>)
         .max_lifetime(None::<Duration>)
+        .after_connect(|connection, _| {
+            let unfit = |error| sqlx::Error::Configuration(Box::new(error));
+            Box::pin(async move { check(connection).await.map_err(unfit) })
+        })
 }
 
 /// Creates the file with its mode, whatever the umask; an existing file
@@ -136,10 +147,9 @@ const PROMISED: [(&str, &str, &str); 4] = [
     ("trusted_schema", "PRAGMA trusted_schema", "0"),
 ];
 
-async fn check(pool: &SqlitePool) -> Result<(), ConnectError> {
-    let mut connection = pool.acquire().await.map_err(unopened::<Sqlite>)?;
+async fn check(connection: &mut SqliteConnection) -> Result<(), ConnectError> {
     for (name, statement, wanted) in PROMISED {
-        let found = pragma(&mut connection, name, statement).await?;
+        let found = pragma(connection, name, statement).await?;
         if found != wanted {
             return Err(ConnectError::Unfit(format!("SQLite has {name}={found}, not {wanted}")));
         }
