@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{Connection as _, Pool, pool::PoolConnection};
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     accounts,
@@ -41,20 +41,44 @@ pub(super) struct SqlStore<DB: Engine> {
     pub(super) writer: Pool<DB>,
     /// Connections for steps that only read.
     pub(super) reader: Pool<DB>,
+    /// Connections for following the log: whatever else is going on, what was
+    /// revoked must be seen in time.
+    pub(super) watcher: Pool<DB>,
     /// How long one step may keep a connection.
     pub(super) step_limit: Duration,
 }
 
 impl<DB: Engine> SqlStore<DB> {
-    /// Runs a step that reads.
+    /// Runs a step that reads, for a caller who waits for the answer.
     async fn read<I, T>(&self, input: I, step: Step<DB, I, T>) -> Result<T, StoreError>
     where
         I: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let (pool, limit) = (self.reader.clone(), self.step_limit);
-        in_own_task(async move {
-            let mut connection = acquire(&pool).await?;
+        self.read_on(&self.reader, input, step).await
+    }
+
+    /// Runs a step that reads, for the follower of the log.
+    async fn watch<I, T>(&self, input: I, step: Step<DB, I, T>) -> Result<T, StoreError>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.read_on(&self.watcher, input, step).await
+    }
+
+    async fn read_on<I, T>(
+        &self,
+        pool: &Pool<DB>,
+        input: I,
+        step: Step<DB, I, T>,
+    ) -> Result<T, StoreError>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let limit = self.step_limit;
+        in_own_task(pool, move |mut connection: PoolConnection<DB>| async move {
             let work = async { step(&mut Unit::new(&mut *connection), &input).await };
             // Outside of transactions nothing can be left open, but an answer.
             let (outcome, end) = match timeout(limit, work).await {
@@ -74,29 +98,54 @@ impl<DB: Engine> SqlStore<DB> {
         T: Send + 'static,
     {
         let (pool, limit) = (self.writer.clone(), self.step_limit);
-        in_own_task(async move {
-            let mut outcome = transact(&pool, limit, &input, step).await;
+        let work = move |connection| async move {
+            let mut outcome = transact(connection, limit, &input, step).await;
             for _ in 1..ATTEMPTS {
                 match &outcome {
                     Err(error) if is_conflict::<DB>(error) => {
-                        outcome = transact(&pool, limit, &input, step).await;
+                        let connection = acquire(&pool).await?;
+                        outcome = transact(connection, limit, &input, step).await;
                     }
                     _ => break,
                 }
             }
             outcome
-        })
-        .await
+        };
+        in_own_task(&self.writer, work).await
     }
 }
 
+/// Gets a connection and does `work` with it, in a task of its own.
+///
 /// A caller that goes away must not stop a step half way: sqlx gives a
 /// connection whose `BEGIN` was cancelled back to its pool inside an open
-/// transaction, and whoever writes on it next is told that all is well.
-async fn in_own_task<T: Send + 'static>(
-    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::spawn(work).await.unwrap_or_else(|error| {
+/// transaction, and whoever writes on it next is told that all is well. But a
+/// caller that goes away while still waiting for a connection leaves the
+/// queue, or the work of those who are gone would delay those who are not.
+async fn in_own_task<DB: Engine, T, F>(
+    pool: &Pool<DB>,
+    work: impl FnOnce(PoolConnection<DB>) -> F + Send + 'static,
+) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, StoreError>> + Send,
+{
+    let pool = pool.clone();
+    let (mut answer, answered) = oneshot::channel();
+    tokio::spawn(async move {
+        let connection = tokio::select! {
+            biased;
+            () = answer.closed() => return,
+            connection = acquire(&pool) => connection,
+        };
+        let outcome = match connection {
+            Ok(connection) => work(connection).await,
+            Err(error) => Err(error),
+        };
+        // Nobody may be there any more to hear it.
+        drop(answer.send(outcome));
+    });
+    answered.await.unwrap_or_else(|error| {
         Err(StoreError::Corrupt(Fault::caused_by("a step of the store ended early", error)))
     })
 }
@@ -106,12 +155,11 @@ async fn acquire<DB: Engine>(pool: &Pool<DB>) -> Result<PoolConnection<DB>, Stor
 }
 
 async fn transact<DB: Engine, I, T>(
-    pool: &Pool<DB>,
+    mut connection: PoolConnection<DB>,
     limit: Duration,
     input: &I,
     step: Step<DB, I, T>,
 ) -> Result<T, StoreError> {
-    let mut connection = acquire(pool).await?;
     let work = timeout(limit, in_transaction::<DB, _, _>(&mut *connection, input, step)).await;
     let (outcome, end) = work.unwrap_or_else(|_| (Err(no_answer()), End::Unknown));
     settle(connection, limit, end);
@@ -179,7 +227,7 @@ impl<DB: Engine> Store for SqlStore<DB> {
     async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
         match DB::DATABASE_TIME {
             Some(sql) => {
-                self.read(sql, |unit, sql| Box::pin(instance::database_time(unit, sql))).await
+                self.watch(sql, |unit, sql| Box::pin(instance::database_time(unit, sql))).await
             }
             None => Ok(None),
         }
@@ -247,11 +295,11 @@ impl<DB: Engine> Store for SqlStore<DB> {
     }
 
     async fn look(&self, known_seq: i64) -> Result<Look, StoreError> {
-        self.read(known_seq, |unit, seq| Box::pin(log::look(unit, seq))).await
+        self.watch(known_seq, |unit, seq| Box::pin(log::look(unit, seq))).await
     }
 
     async fn log_after(&self, seq: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
-        self.read((seq, limit), |unit, page| Box::pin(log::after(unit, page))).await
+        self.watch((seq, limit), |unit, page| Box::pin(log::after(unit, page))).await
     }
 
     async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
@@ -259,6 +307,7 @@ impl<DB: Engine> Store for SqlStore<DB> {
     }
 
     async fn close(&self) {
+        self.watcher.close().await;
         self.reader.close().await;
         self.writer.close().await;
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{Postgres, Sqlite};
+use sqlx::{Pool, Postgres, Sqlite};
 
 use super::{body::SqlStore, engine::Engine, error::classify, port::Store, postgres, sqlite};
 use crate::domain::error::Fault;
@@ -12,7 +12,7 @@ use crate::domain::error::Fault;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
     /// The most connections of this process: to PostgreSQL in all, to SQLite
-    /// for reading (it has one writer).
+    /// for reading (it has one writer). Two more follow the revocation log.
     pub max_connections: u32,
     /// How long a step waits for a connection, and a start for the database.
     pub acquire_timeout: Duration,
@@ -71,18 +71,29 @@ pub async fn connect(
     url: &SecretString,
     options: StoreOptions,
 ) -> Result<Arc<dyn Store>, ConnectError> {
+    let step_limit = options.statement_timeout.saturating_mul(2);
     match Database::parse(url)? {
         Database::Sqlite(path) => {
-            let (writer, reader) = sqlite::open(&path, options).await?;
-            Ok(Arc::new(SqlStore::<Sqlite> { writer, reader, step_limit: step_limit(options) }))
+            let Pools { writer, reader, watcher } = sqlite::open(&path, options).await?;
+            Ok(Arc::new(SqlStore::<Sqlite> { writer, reader, watcher, step_limit }))
         }
         Database::Postgres(server) => {
-            let writer = postgres::open(&server, options).await?;
-            let reader = writer.clone();
-            Ok(Arc::new(SqlStore::<Postgres> { writer, reader, step_limit: step_limit(options) }))
+            let Pools { writer, reader, watcher } = postgres::open(&server, options).await?;
+            Ok(Arc::new(SqlStore::<Postgres> { writer, reader, watcher, step_limit }))
         }
     }
 }
+
+/// The connections of a store, by what they are for.
+pub(super) struct Pools<DB: Engine> {
+    pub(super) writer: Pool<DB>,
+    pub(super) reader: Pool<DB>,
+    pub(super) watcher: Pool<DB>,
+}
+
+/// How many connections follow the log: one for its follower, and one for
+/// whoever compares the clocks meanwhile.
+pub(super) const WATCHERS: u32 = 2;
 
 /// Applies migrations only, and gives the names of those that were new.
 /// [`connect()`] does the same by itself; this is for a role with more rights.
@@ -100,10 +111,6 @@ pub async fn migrate(
 pub(super) fn unopened<DB: Engine>(error: sqlx::Error) -> ConnectError {
     let trouble = classify::<DB>(&error);
     ConnectError::Unavailable(Fault::caused_by(format!("opening the database: {trouble}"), error))
-}
-
-fn step_limit(options: StoreOptions) -> Duration {
-    options.statement_timeout.saturating_mul(2)
 }
 
 /// A database by the scheme of its URL.

@@ -17,7 +17,7 @@ use sqlx::{
 };
 
 use super::{
-    connect::{ConnectError, StoreOptions, unopened},
+    connect::{ConnectError, Pools, StoreOptions, WATCHERS, unopened},
     engine::Engine as _,
     migrate::{self, SQLITE},
 };
@@ -49,17 +49,19 @@ impl Path {
     }
 }
 
-/// The writer, of one connection, and the readers.
+/// One connection that writes, and those that read.
 pub(super) async fn open(
     path: &Path,
     options: StoreOptions,
-) -> Result<(SqlitePool, SqlitePool), ConnectError> {
+) -> Result<Pools<Sqlite>, ConnectError> {
     migrate(path, options).await?;
-    let writer = pool(options, 1).connect_with(file(path, options)).await;
-    let writer = writer.map_err(unopened::<Sqlite>)?;
-    let readers = pool(options, options.max_connections);
-    let reader = readers.connect_with(file(path, options).read_only(true)).await;
-    Ok((writer, reader.map_err(unopened::<Sqlite>)?))
+    let file = file(path, options);
+    let read_only = file.clone().read_only(true);
+    Ok(Pools {
+        writer: pool(options, 1, file).await?,
+        reader: pool(options, options.max_connections.max(1), read_only.clone()).await?,
+        watcher: pool(options, WATCHERS, read_only).await?,
+    })
 }
 
 /// Creates the file if there is none, and applies migrations.
@@ -112,9 +114,13 @@ fn file(path: &Path, options: StoreOptions) -> SqliteConnectOptions {
 
 /// The connections need no test before use, and live as long as the process
 /// unless a write fails on one: its successor is checked like the first.
-fn pool(options: StoreOptions, max_connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(max_connections.max(1))
+async fn pool(
+    options: StoreOptions,
+    max_connections: u32,
+    file: SqliteConnectOptions,
+) -> Result<SqlitePool, ConnectError> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(max_connections)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .idle_timeout(None::<Duration>)
@@ -122,7 +128,8 @@ fn pool(options: StoreOptions, max_connections: u32) -> SqlitePoolOptions {
         .after_connect(|connection, _| {
             let unfit = |error| sqlx::Error::Configuration(Box::new(error));
             Box::pin(async move { check(connection).await.map_err(unfit) })
-        })
+        });
+    pool.connect_with(file).await.map_err(unopened::<Sqlite>)
 }
 
 /// Creates the file with its mode, whatever the umask; an existing file
