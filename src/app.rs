@@ -136,10 +136,7 @@ impl Core {
         let store = store::connect(&database_url(settings), store_options(settings)).await?;
         let (head, session_life) = claim(store.as_ref(), &policy, &environment).await?;
         let workers = start_workers(settings, &environment)?;
-        let lives = TokenLives {
-            access: Duration::from_secs(u64::try_from(head.max_access_lifetime_s).unwrap_or(0)),
-            refresh: session_life,
-        };
+        let lives = TokenLives { access: head.max_access_lifetime(), refresh: session_life };
         let keys = Arc::new(match signing {
             Signing::Needed => load_keys(settings, lives, Arc::clone(&workers)).await?,
             Signing::NotNeeded => Keyring::empty(lives, Arc::clone(&workers)),

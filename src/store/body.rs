@@ -225,12 +225,10 @@ impl<DB: Engine> Store for SqlStore<DB> {
     }
 
     async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
-        match DB::DATABASE_TIME {
-            Some(sql) => {
-                self.watch(sql, |unit, sql| Box::pin(instance::database_time(unit, sql))).await
-            }
-            None => Ok(None),
+        if DB::DATABASE_TIME.is_none() {
+            return Ok(None);
         }
+        self.watch((), |unit, ()| Box::pin(instance::database_time(unit))).await
     }
 
     async fn create_user(

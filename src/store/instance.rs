@@ -48,10 +48,11 @@ fn whole_seconds(span: Duration) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
+/// The database's clock, if it is not this machine's.
 pub(super) async fn database_time<DB: Engine>(
     unit: &mut Unit<'_, DB>,
-    statement: &&'static str,
 ) -> Result<Option<Timestamp>, StoreError> {
+    let Some(statement) = DB::DATABASE_TIME else { return Ok(None) };
     let row = unit.query(statement).one().await?;
     match DB::int(&row, "micros") {
         Ok(Some(micros)) => Ok(Some(Timestamp::from_micros(micros))),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{
     accounts,
     engine::Engine,
-    log::{self, Draft, LEEWAY_MAX},
+    log::{self, Draft},
     port::{NewSession, OpenSession, StoreError},
     rows::{Fields, joined, session},
     sql,
@@ -16,7 +16,7 @@ use crate::domain::{
     error::Fault,
     id::{SessionId, UserId},
     policy::Audience,
-    revocation::{Reason, Revocation, Target},
+    revocation::{LEEWAY_MAX, Reason, Revocation, Target},
     session::Session,
 };
 

@@ -41,6 +41,8 @@ pub(super) const START: Timestamp = Timestamp::from_seconds(4_102_444_800);
 
 pub(super) const ISSUER: &str = "https://auth.example.org";
 pub(super) const ACCESS_S: u64 = 900;
+/// How long an entry outlives the longest token: leeway, and wrong clocks.
+pub(super) const MARGIN_S: u64 = 60 + 300;
 pub(super) const SESSION_S: u64 = 14 * 24 * 3600;
 pub(super) const WINDOW_S: u64 = 30;
 

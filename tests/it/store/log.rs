@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use tokenward::{
     domain::{
+        clock::Timestamp,
         id::KeyId,
         revocation::{Reason, Target},
     },
     store::port::RevokeTarget,
 };
 
-use super::fixture::{ACCESS_S, Fixture, SESSION_S, at, new_session};
+use super::fixture::{ACCESS_S, Fixture, MARGIN_S, SESSION_S, at, new_session};
 
 on_both_engines! {
     a_look_gives_the_head_and_the_known_entry
@@ -19,6 +20,7 @@ on_both_engines! {
     the_sweep_never_takes_the_newest_entry_nor_keys
     the_sweep_is_bounded
     entries_live_as_long_as_the_longest_token_ever
+    rv_34_a_slow_clock_does_not_shorten_the_life_of_an_entry
 }
 
 async fn a_look_gives_the_head_and_the_known_entry(fixture: &Fixture) {
@@ -49,7 +51,7 @@ async fn rv_34_the_sweep_keeps_what_can_still_kill(fixture: &Fixture) {
     let session = fixture.open(user).await;
     fixture.revoke(RevokeTarget::Session(session.id), at(0)).await.unwrap();
     fixture.revoke(RevokeTarget::All, at(1)).await.unwrap();
-    let dead = ACCESS_S + 60;
+    let dead = ACCESS_S + MARGIN_S;
     assert_eq!(fixture.store.sweep(at(dead - 1), 10).await.unwrap(), 0);
     assert_eq!(fixture.store.sweep(at(dead), 10).await.unwrap(), 1);
     assert_eq!(fixture.store.sweep(at(SESSION_S + 59), 10).await.unwrap(), 0);
@@ -98,5 +100,16 @@ async fn entries_live_as_long_as_the_longest_token_ever(fixture: &Fixture) {
     fixture.store.claim(wanted).await.unwrap();
     let session = fixture.open_as(new_session(fixture.user("alice").await, 1)).await;
     let entry = fixture.revoke(RevokeTarget::Session(session.id), at(0)).await.unwrap();
-    assert_eq!(entry.expires_at, Some(at(7200 + 60)));
+    assert_eq!(entry.expires_at, Some(at(7200 + MARGIN_S)));
+}
+
+/// The revoking process is years behind; the database is not.
+async fn rv_34_a_slow_clock_does_not_shorten_the_life_of_an_entry(fixture: &Fixture) {
+    let long_ago = Timestamp::parse_rfc3339("2001-01-01T00:00:00Z").unwrap();
+    let before = fixture.store.database_time().await.unwrap();
+    let entry = fixture.revoke(RevokeTarget::All, long_ago).await.unwrap();
+    let life = Duration::from_secs(ACCESS_S + MARGIN_S);
+    assert_eq!(entry.at, long_ago, "told as it was given");
+    assert!(entry.expires_at.unwrap() >= before.unwrap_or(long_ago).plus(life));
+    assert_eq!(fixture.log().await, [entry]);
 }

@@ -8,7 +8,7 @@ use tokenward::{
     store::port::{OpenSession, RevokeTarget, Rotated},
 };
 
-use super::fixture::{ACCESS_S, Fixture, SESSION_S, at, client, new_session};
+use super::fixture::{ACCESS_S, Fixture, MARGIN_S, SESSION_S, at, client, new_session};
 
 on_both_engines! {
     a_session_is_stored_as_given_and_the_login_is_recorded
@@ -77,7 +77,9 @@ async fn the_oldest_sessions_over_the_limit_end_with_log_entries(fixture: &Fixtu
     let told: Vec<_> = ended.iter().map(|e| (e.seq, e.target.clone(), e.reason.clone())).collect();
     let entry = |seq: i64, n: usize| (seq, Target::Session(opened[n].id), Reason::SessionLimit);
     assert_eq!(told, [entry(1, 0), entry(2, 1), entry(3, 2)]);
-    assert!(ended.iter().all(|e| e.at == at(10) && e.expires_at == Some(at(10 + ACCESS_S + 60))));
+    assert!(
+        ended.iter().all(|e| e.at == at(10) && e.expires_at == Some(at(10 + ACCESS_S + MARGIN_S)))
+    );
     let live = fixture.store.sessions(user, None, 10, at(11)).await.unwrap();
     let live: Vec<_> = live.into_iter().map(|live| live.id).collect();
     assert_eq!(live, [session.id, elsewhere.id, opened[3].id]);

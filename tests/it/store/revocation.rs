@@ -9,7 +9,7 @@ use tokenward::{
     store::port::{OpenSession, RevokeTarget, Rotated},
 };
 
-use super::fixture::{ACCESS_S, Fixture, at, client, new_session, revoke, unique};
+use super::fixture::{ACCESS_S, Fixture, MARGIN_S, at, client, new_session, revoke, unique};
 
 on_both_engines! {
     rv_03_a_session
@@ -36,7 +36,7 @@ async fn rv_03_a_session(fixture: &Fixture) {
     assert_eq!((entry.seq, entry.id, entry.at), (1, request.entry_id, at(7)));
     assert_eq!(entry.target, Target::Session(session.id));
     assert_eq!((entry.reason.clone(), entry.actor.as_str()), (Reason::Logout, "token"));
-    assert_eq!(entry.expires_at, Some(at(7 + ACCESS_S + 60)));
+    assert_eq!(entry.expires_at, Some(at(7 + ACCESS_S + MARGIN_S)));
     assert_eq!(fixture.log().await, [entry]);
     assert!(is_dead(fixture, &session).await);
     assert!(!is_dead(fixture, &other).await);
