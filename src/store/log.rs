@@ -13,7 +13,7 @@ use super::{
 use crate::domain::{
     clock::Timestamp,
     error::Fault,
-    revocation::{LEEWAY_MAX, LogHead, Reason, Revocation, Target},
+    revocation::{ENTRY_MARGIN, LEEWAY_MAX, LogHead, Reason, Revocation, Target},
 };
 
 /// An entry without its place.
@@ -176,8 +176,10 @@ pub(super) async fn sweep<DB: Engine>(
     (now, limit): &(Timestamp, u32),
 ) -> Result<u64, StoreError> {
     let expired = unit.query(sql::DELETE_EXPIRED).bind(now.minus(LEEWAY_MAX)).bind(*limit);
-    let sessions = expired.all().await?.len();
-    let dead = unit.query(sql::DELETE_DEAD_ENTRIES).bind(*now).bind(*limit);
-    let entries = dead.all().await?.len();
-    Ok((sessions + entries) as u64)
+    let expired = expired.all().await?.len();
+    let revoked = unit.query(sql::DELETE_REVOKED).bind(now.minus(ENTRY_MARGIN)).bind(*limit);
+    let revoked = revoked.all().await?.len();
+    let entries = unit.query(sql::DELETE_DEAD_ENTRIES).bind(*now).bind(*limit);
+    let entries = entries.all().await?.len();
+    Ok((expired + revoked + entries) as u64)
 }

@@ -64,7 +64,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<bool, StoreError>;
 
     /// Opens a session: locks the user, checks that nothing changed since the
-    /// credentials were read, removes the user's expired sessions, revokes the
+    /// credentials were read, removes the user's dead sessions (expired, or
+    /// revoked so long ago that none of their tokens lives), revokes the
     /// oldest ones over the limit, and records the login.
     async fn open_session(&self, session: NewSession) -> Result<OpenSession, StoreError>;
 
@@ -95,7 +96,8 @@ pub trait Store: Send + Sync + 'static {
     /// Entries after `seq` in order, at most `limit`.
     async fn log_after(&self, seq: i64, limit: u32) -> Result<Vec<Revocation>, StoreError>;
 
-    /// Deletes up to `limit` expired sessions, and as many dead log entries
+    /// Deletes up to `limit` expired sessions, as many that were revoked so
+    /// long ago that none of their tokens lives, and as many dead log entries
     /// (never the newest). Gives how many rows went.
     async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
