@@ -6,8 +6,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{clock::Clock, error::chain},
-    store::port::Store,
+    store::port::{Store, StoreError, Swept},
 };
+
+/// The most transactions of one round of housekeeping.
+const BATCHES_MAX: u32 = 100;
+
+/// Between two transactions, so that logins get their turn.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Deletes expired rows each `interval` until told to stop; at most `batch`
 /// rows of a kind in one transaction, so that it never holds up a login.
@@ -19,16 +25,32 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(interval) => {}
-        }
-        match store.sweep(clock.now(), batch).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "removed expired rows"),
-            Err(error) => {
-                tracing::warn!(error = chain(&error), "expired rows could not be removed");
+        let round = async {
+            tokio::time::sleep(interval).await;
+            match remove_all(store.as_ref(), clock.as_ref(), batch).await {
+                Ok(0) => {}
+                Ok(rows) => tracing::debug!(rows, "removed expired rows"),
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "expired rows could not be removed");
+                }
             }
+        };
+        if stop.run_until_cancelled(round).await.is_none() {
+            return;
         }
     }
+}
+
+/// Goes on while there is more, and gives how many rows went.
+async fn remove_all(store: &dyn Store, clock: &dyn Clock, batch: u32) -> Result<u64, StoreError> {
+    let mut removed = 0_u64;
+    for _ in 0..BATCHES_MAX {
+        let Swept { rows, more } = store.sweep(clock.now(), batch).await?;
+        removed = removed.saturating_add(rows);
+        if !more {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(removed)
 }

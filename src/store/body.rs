@@ -13,7 +13,7 @@ use super::{
     instance, log,
     port::{
         Claim, CreateUser, Credentials, Instance, Look, NewSession, OpenSession, Revoke, Rotate,
-        Rotated, Store, StoreError,
+        Rotated, Store, StoreError, Swept,
     },
     revoke, rotation, sessions,
     unit::Unit,
@@ -300,7 +300,7 @@ impl<DB: Engine> Store for SqlStore<DB> {
         self.watch((seq, limit), |unit, page| Box::pin(log::after(unit, page))).await
     }
 
-    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<Swept, StoreError> {
         self.write((now, limit), |unit, batch| Box::pin(log::sweep(unit, batch))).await
     }
 

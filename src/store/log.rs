@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{
     engine::Engine,
     instance,
-    port::{Look, StoreError},
+    port::{Look, StoreError, Swept},
     rows::{Fields, log_head, revocation},
     sql,
     unit::Unit,
@@ -174,12 +174,14 @@ pub(super) async fn after<DB: Engine>(
 pub(super) async fn sweep<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     (now, limit): &(Timestamp, u32),
-) -> Result<u64, StoreError> {
+) -> Result<Swept, StoreError> {
     let expired = unit.query(sql::DELETE_EXPIRED).bind(now.minus(LEEWAY_MAX)).bind(*limit);
     let expired = expired.all().await?.len();
     let revoked = unit.query(sql::DELETE_REVOKED).bind(now.minus(ENTRY_MARGIN)).bind(*limit);
     let revoked = revoked.all().await?.len();
     let entries = unit.query(sql::DELETE_DEAD_ENTRIES).bind(*now).bind(*limit);
     let entries = entries.all().await?.len();
-    Ok((expired + revoked + entries) as u64)
+    let removed = [expired, revoked, entries].map(|rows| rows as u64);
+    let more = removed.iter().any(|rows| *rows >= u64::from(*limit));
+    Ok(Swept { rows: removed.iter().sum(), more })
 }

@@ -98,8 +98,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deletes up to `limit` expired sessions, as many that were revoked so
     /// long ago that none of their tokens lives, and as many dead log entries
-    /// (never the newest). Gives how many rows went.
-    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// (never the newest).
+    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<Swept, StoreError>;
 
     /// Gives connections back and stops. Later calls fail.
     async fn close(&self);
@@ -260,6 +260,15 @@ pub struct Revoke {
     pub entry_id: Uuid,
     /// When.
     pub now: Timestamp,
+}
+
+/// What one sweep has removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// How many rows went, of all kinds.
+    pub rows: u64,
+    /// Whether there may be more: of some kind as many went as were allowed.
+    pub more: bool,
 }
 
 /// One look at the log.
