@@ -262,7 +262,7 @@ async fn claim(
     environment: &Environment,
 ) -> Result<(LogHead, Duration), StartError> {
     let instance = Instance {
-        issuer: policy.issuer.clone(),
+        issuer: Some(policy.issuer.clone()),
         max_access_lifetime: policy.max_access_lifetime(),
         max_session_lifetime: policy.max_session_lifetime(),
         clients: policy.clients.keys().cloned().collect(),
@@ -335,6 +335,7 @@ fn store_options(settings: &Settings) -> StoreOptions {
         statement_timeout: settings.database.statement_timeout.0,
         lock_timeout: settings.database.lock_timeout.0,
         idle_in_transaction_timeout: settings.database.idle_in_transaction_timeout.0,
+        create: true,
         max_pages: None,
     }
 }

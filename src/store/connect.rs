@@ -1,6 +1,6 @@
 //! From a URL to a store that has been checked and migrated.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Pool, Postgres, Sqlite};
@@ -23,6 +23,8 @@ pub struct StoreOptions {
     pub lock_timeout: Duration,
     /// When PostgreSQL ends a transaction that nobody works on.
     pub idle_in_transaction_timeout: Duration,
+    /// Whether an SQLite database that is not there is created.
+    pub create: bool,
     /// The most pages that SQLite may let the file grow to; `None` for its
     /// own limit. A quota, which lets tests fill a disk.
     pub max_pages: Option<u32>,
@@ -37,6 +39,7 @@ impl Default for StoreOptions {
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
             idle_in_transaction_timeout: Duration::from_secs(10),
+            create: true,
             max_pages: None,
         }
     }
@@ -48,6 +51,12 @@ pub enum ConnectError {
     /// The URL cannot be used.
     #[error("the database URL {0}")]
     InvalidUrl(&'static str),
+    /// There is no such file, and none was to be made.
+    #[error("there is no database at {}", path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The database is out of reach.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Fault),

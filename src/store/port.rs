@@ -24,8 +24,8 @@ use crate::domain::{
 /// Where users, sessions and revocations are kept.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Makes this database serve the given issuer and clients, or finds that
-    /// it serves another issuer. Raises the largest lifetimes ever
+    /// Makes this database serve the given issuer (if one is given) and
+    /// clients, or finds that it serves another issuer. Raises the largest lifetimes ever
     /// configured, and adds clients that are new. Idempotent.
     async fn claim(&self, instance: Instance) -> Result<Claim, StoreError>;
 
@@ -105,11 +105,13 @@ pub trait Store: Send + Sync + 'static {
     async fn close(&self);
 }
 
-/// What a server expects of its database.
+/// What a process expects of its database.
 #[derive(Clone, Debug)]
 pub struct Instance {
-    /// The `iss` of every token.
-    pub issuer: String,
+    /// The `iss` of every token. `None` for a process that issues none: it
+    /// works on any issuer's database, and leaves a new one to the first
+    /// server.
+    pub issuer: Option<String>,
     /// The largest access-token lifetime configured now.
     pub max_access_lifetime: Duration,
     /// The largest session lifetime configured now.
@@ -125,8 +127,8 @@ pub struct Instance {
 /// Whose the database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Ours; the head of its log, and the largest session lifetime ever
-    /// configured.
+    /// Ours, or nobody asked; the head of its log, and the largest session
+    /// lifetime ever configured.
     Ours {
         /// The head of the log.
         head: LogHead,

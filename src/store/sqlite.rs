@@ -64,12 +64,17 @@ pub(super) async fn open(
     })
 }
 
-/// Creates the file if there is none, and applies migrations.
+/// Creates the file if there is none and there may be one, and applies
+/// migrations.
 pub(super) async fn migrate(
     path: &Path,
     options: StoreOptions,
 ) -> Result<Vec<&'static str>, ConnectError> {
-    create(path)?;
+    if options.create {
+        create(path)?;
+    } else if !path.0.exists() {
+        return Err(ConnectError::Missing { path: path.0.clone() });
+    }
     let mut outcome = try_migrate(path, options).await;
     for _ in 1..MIGRATE_ATTEMPTS {
         match outcome {

@@ -63,7 +63,7 @@ pub(super) fn client(name: &str) -> ClientId {
 
 pub(super) fn instance(issuer: &str) -> Instance {
     Instance {
-        issuer: issuer.to_owned(),
+        issuer: Some(issuer.to_owned()),
         max_access_lifetime: Duration::from_secs(ACCESS_S),
         max_session_lifetime: Duration::from_secs(SESSION_S),
         clients: vec![client("web"), client("app")],
@@ -90,10 +90,15 @@ impl Fixture {
     }
 
     async fn claimed(url: String, folder: Option<TempDir>) -> Self {
+        let fixture = Self::unclaimed(url, folder).await;
+        let claim = fixture.store.claim(instance(ISSUER)).await.unwrap();
+        assert!(matches!(claim, Claim::Ours { .. }));
+        fixture
+    }
+
+    async fn unclaimed(url: String, folder: Option<TempDir>) -> Self {
         let url = SecretString::from(url);
         let store = connect(&url, StoreOptions::default()).await.expect("the store opens");
-        let claim = store.claim(instance(ISSUER)).await.unwrap();
-        assert!(matches!(claim, Claim::Ours { .. }));
         Self { store, url, folder }
     }
 

@@ -30,7 +30,7 @@ fn short() -> StoreOptions {
         statement_timeout: Duration::from_millis(200),
         lock_timeout: Duration::from_millis(100),
         idle_in_transaction_timeout: Duration::from_millis(200),
-        max_pages: None,
+        ..Default::default()
     }
 }
 
