@@ -141,6 +141,7 @@ impl Core {
         let store = store::connect(&database_url(settings), store_options(settings)).await?;
         let (head, session_life) = claim(store.as_ref(), &policy, &environment).await?;
         let workers = start_workers(settings, &environment)?;
+<<<<<<< HEAD
         let lives = TokenLives {
             access: Duration::from_secs(u64::try_from(head.max_access_lifetime_s).unwrap_or(0)),
             refresh: session_life,
@@ -148,6 +149,12 @@ impl Core {
         let keys = Arc::new(match access {
             Access::Serve => load_keys(settings, lives, Arc::clone(&workers)).await?,
             Access::ManageOrCreate | Access::Manage => Keyring::empty(lives, Arc::clone(&workers)),
+=======
+        let lives = TokenLives { access: head.max_access_lifetime(), refresh: session_life };
+        let keys = Arc::new(match signing {
+            Signing::Needed => load_keys(settings, lives, Arc::clone(&workers)).await?,
+            Signing::NotNeeded => Keyring::empty(lives, Arc::clone(&workers)),
+>>>>>>> fixstore
         });
         let passwords = passwords(settings, workers, &environment)?;
         let clock = Arc::clone(&environment.clock);
@@ -273,7 +280,7 @@ async fn claim(
     environment: &Environment,
 ) -> Result<(LogHead, Duration), StartError> {
     let instance = Instance {
-        issuer: policy.issuer.clone(),
+        issuer: Some(policy.issuer.clone()),
         max_access_lifetime: policy.max_access_lifetime(),
         max_session_lifetime: policy.max_session_lifetime(),
         clients: policy.clients.keys().cloned().collect(),
@@ -351,6 +358,8 @@ fn store_options(settings: &Settings) -> StoreOptions {
         statement_timeout: settings.database.statement_timeout.0,
         lock_timeout: settings.database.lock_timeout.0,
         idle_in_transaction_timeout: settings.database.idle_in_transaction_timeout.0,
+        create: true,
+        max_pages: None,
     }
 }
 

@@ -23,5 +23,8 @@ CREATE TABLE sessions (
     CHECK ((revoked_at IS NULL) = (revoke_reason IS NULL))
 );
 
-CREATE INDEX sessions_by_user ON sessions (user_id, id);
+-- However many sessions of a user were revoked lately, the live ones are found at once.
+CREATE INDEX sessions_live ON sessions (user_id, id) WHERE revoked_at IS NULL;
+CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE INDEX sessions_by_end ON sessions (expires_at);
+CREATE INDEX sessions_by_revocation ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;

@@ -1,6 +1,6 @@
 //! The revocation log's entries, and what they kill.
 
-use std::{collections::HashMap, fmt, hash::Hash};
+use std::{collections::HashMap, fmt, hash::Hash, time::Duration};
 
 use uuid::Uuid;
 
@@ -8,7 +8,16 @@ use super::{
     claims::AccessClaims,
     clock::Timestamp,
     id::{ClientId, KeyId, SessionId, UserId},
+    keys::RETIREMENT_MARGIN,
 };
+
+/// The most that verifiers may be set to accept a token past its end.
+pub const LEEWAY_MAX: Duration = Duration::from_mins(1);
+
+/// How much longer than the tokens that it kills an entry lives: verifiers may
+/// accept a token past its end, and their clocks differ from ours as they do
+/// for retired keys.
+pub const ENTRY_MARGIN: Duration = LEEWAY_MAX.saturating_add(RETIREMENT_MARGIN);
 
 /// What one entry kills.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +111,7 @@ pub struct Revocation {
     pub id: Uuid,
     /// What it kills.
     pub target: Target,
-    /// When the last token that it kills has expired by itself; `None` for
+    /// When no verifier accepts a token any more that it kills; `None` for
     /// never (keys).
     pub expires_at: Option<Timestamp>,
     /// When it was recorded.
@@ -123,6 +132,19 @@ pub struct LogHead {
     /// The largest access-token lifetime ever configured, in seconds. Bounds
     /// how long entries must live, and how long a token may.
     pub max_access_lifetime_s: i64,
+}
+
+impl LogHead {
+    /// The largest access-token lifetime ever configured.
+    pub fn max_access_lifetime(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.max_access_lifetime_s).unwrap_or(0))
+    }
+
+    /// From when on no verifier accepts a token any more that was issued
+    /// before `at`.
+    pub fn forgotten_after(&self, at: Timestamp) -> Timestamp {
+        at.plus(self.max_access_lifetime()).plus(ENTRY_MARGIN)
+    }
 }
 
 /// When and why a token was killed.
@@ -230,5 +252,24 @@ fn raise<K: Eq + Hash>(marks: &mut HashMap<K, Mark>, key: K, new: Mark) {
         _ => {
             marks.insert(key, new);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(max_access_lifetime_s: i64) -> LogHead {
+        LogHead { epoch: Uuid::nil(), seq: 0, max_access_lifetime_s }
+    }
+
+    #[test]
+    fn rv_34_an_entry_outlives_the_longest_token_a_minute_of_leeway_and_wrong_clocks() {
+        let at = Timestamp::from_seconds(1_800_000_000);
+        let after = head(900).forgotten_after(at).since(at);
+        assert_eq!(after, Duration::from_mins(15 + 1 + 5));
+        assert_eq!(head(-1).max_access_lifetime(), Duration::ZERO);
+        let never = head(i64::MAX).forgotten_after(at);
+        assert_eq!(never, Timestamp::from_micros(i64::MAX), "it saturates");
     }
 }

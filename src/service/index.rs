@@ -115,7 +115,7 @@ impl Knowledge {
 
     /// The longest that an access token may live.
     pub fn max_access_lifetime(&self) -> Duration {
-        Duration::from_secs(u64::try_from(self.head.max_access_lifetime_s).unwrap_or(0))
+        self.head.max_access_lifetime()
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{Connection as _, Pool, pool::PoolConnection};
-use tokio::time::{error::Elapsed, timeout};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     accounts,
@@ -13,7 +13,7 @@ use super::{
     instance, log,
     port::{
         Claim, CreateUser, Credentials, Instance, Look, NewSession, OpenSession, Revoke, Rotate,
-        Rotated, Store, StoreError,
+        Rotated, Store, StoreError, Swept,
     },
     revoke, rotation, sessions,
     unit::Unit,
@@ -41,23 +41,52 @@ pub(super) struct SqlStore<DB: Engine> {
     pub(super) writer: Pool<DB>,
     /// Connections for steps that only read.
     pub(super) reader: Pool<DB>,
+    /// Connections for following the log: whatever else is going on, what was
+    /// revoked must be seen in time.
+    pub(super) watcher: Pool<DB>,
     /// How long one step may keep a connection.
     pub(super) step_limit: Duration,
 }
 
 impl<DB: Engine> SqlStore<DB> {
-    /// Runs a step that reads.
+    /// Runs a step that reads, for a caller who waits for the answer.
     async fn read<I, T>(&self, input: I, step: Step<DB, I, T>) -> Result<T, StoreError>
     where
         I: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let (pool, limit) = (self.reader.clone(), self.step_limit);
-        in_own_task(async move {
-            let mut connection = acquire(&pool).await?;
+        self.read_on(&self.reader, input, step).await
+    }
+
+    /// Runs a step that reads, for the follower of the log.
+    async fn watch<I, T>(&self, input: I, step: Step<DB, I, T>) -> Result<T, StoreError>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.read_on(&self.watcher, input, step).await
+    }
+
+    async fn read_on<I, T>(
+        &self,
+        pool: &Pool<DB>,
+        input: I,
+        step: Step<DB, I, T>,
+    ) -> Result<T, StoreError>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let limit = self.step_limit;
+        in_own_task(pool, move |mut connection: PoolConnection<DB>| async move {
             let work = async { step(&mut Unit::new(&mut *connection), &input).await };
-            let outcome = timeout(limit, work).await;
-            settle(connection, limit, outcome)
+            // Outside of transactions nothing can be left open, but an answer.
+            let (outcome, end) = match timeout(limit, work).await {
+                Ok(outcome) => (outcome, End::Proven),
+                Err(_) => (Err(no_answer()), End::Unknown),
+            };
+            settle(connection, limit, end);
+            outcome
         })
         .await
     }
@@ -69,29 +98,54 @@ impl<DB: Engine> SqlStore<DB> {
         T: Send + 'static,
     {
         let (pool, limit) = (self.writer.clone(), self.step_limit);
-        in_own_task(async move {
-            let mut outcome = transact(&pool, limit, &input, step).await;
+        let work = move |connection| async move {
+            let mut outcome = transact(connection, limit, &input, step).await;
             for _ in 1..ATTEMPTS {
                 match &outcome {
                     Err(error) if is_conflict::<DB>(error) => {
-                        outcome = transact(&pool, limit, &input, step).await;
+                        let connection = acquire(&pool).await?;
+                        outcome = transact(connection, limit, &input, step).await;
                     }
                     _ => break,
                 }
             }
             outcome
-        })
-        .await
+        };
+        in_own_task(&self.writer, work).await
     }
 }
 
+/// Gets a connection and does `work` with it, in a task of its own.
+///
 /// A caller that goes away must not stop a step half way: sqlx gives a
 /// connection whose `BEGIN` was cancelled back to its pool inside an open
-/// transaction, and whoever writes on it next is told that all is well.
-async fn in_own_task<T: Send + 'static>(
-    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::spawn(work).await.unwrap_or_else(|error| {
+/// transaction, and whoever writes on it next is told that all is well. But a
+/// caller that goes away while still waiting for a connection leaves the
+/// queue, or the work of those who are gone would delay those who are not.
+async fn in_own_task<DB: Engine, T, F>(
+    pool: &Pool<DB>,
+    work: impl FnOnce(PoolConnection<DB>) -> F + Send + 'static,
+) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, StoreError>> + Send,
+{
+    let pool = pool.clone();
+    let (mut answer, answered) = oneshot::channel();
+    tokio::spawn(async move {
+        let connection = tokio::select! {
+            biased;
+            () = answer.closed() => return,
+            connection = acquire(&pool) => connection,
+        };
+        let outcome = match connection {
+            Ok(connection) => work(connection).await,
+            Err(error) => Err(error),
+        };
+        // Nobody may be there any more to hear it.
+        drop(answer.send(outcome));
+    });
+    answered.await.unwrap_or_else(|error| {
         Err(StoreError::Corrupt(Fault::caused_by("a step of the store ended early", error)))
     })
 }
@@ -101,44 +155,67 @@ async fn acquire<DB: Engine>(pool: &Pool<DB>) -> Result<PoolConnection<DB>, Stor
 }
 
 async fn transact<DB: Engine, I, T>(
-    pool: &Pool<DB>,
+    mut connection: PoolConnection<DB>,
     limit: Duration,
     input: &I,
     step: Step<DB, I, T>,
 ) -> Result<T, StoreError> {
-    let mut connection = acquire(pool).await?;
-    let work = async {
-        let begin = connection.begin_with(DB::BEGIN_WRITE).await;
-        let mut transaction = begin.map_err(|error| failed::<DB>(DB::BEGIN_WRITE, error))?;
-        let mut unit = Unit::new(&mut *transaction);
-        let outcome = step(&mut unit, input).await?;
-        let end = if unit.is_undone() {
-            transaction.rollback().await
-        } else {
-            transaction.commit().await
-        };
-        end.map(|()| outcome).map_err(|error| failed::<DB>("ending a transaction", error))
-    };
-    let outcome = timeout(limit, work).await;
-    settle(connection, limit, outcome)
+    let work = timeout(limit, in_transaction::<DB, _, _>(&mut *connection, input, step)).await;
+    let (outcome, end) = work.unwrap_or_else(|_| (Err(no_answer()), End::Unknown));
+    settle(connection, limit, end);
+    outcome
 }
 
-/// Gives the connection back, or closes it when no answer has come: after a
-/// silent loss of the network it would else keep its place in the pool for
-/// many minutes.
-fn settle<DB: Engine, T>(
-    mut connection: PoolConnection<DB>,
-    limit: Duration,
-    outcome: Result<Result<T, StoreError>, Elapsed>,
-) -> Result<T, StoreError> {
-    if let Ok(outcome) = outcome {
+/// What is known of the transaction that a connection was last used for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The database has said that it is over.
+    Proven,
+    /// It may be open still, or sqlx may believe so.
+    Unknown,
+}
+
+/// Runs a step between `BEGIN` and a `COMMIT`, or a `ROLLBACK` when it failed
+/// or has undone itself.
+async fn in_transaction<DB: Engine, I, T>(
+    connection: &mut DB::Connection,
+    input: &I,
+    step: Step<DB, I, T>,
+) -> (Result<T, StoreError>, End) {
+    let mut transaction = match connection.begin_with(DB::BEGIN_WRITE).await {
+        Ok(transaction) => transaction,
+        Err(error) => return (Err(failed::<DB>(DB::BEGIN_WRITE, error)), End::Unknown),
+    };
+    let mut unit = Unit::new(&mut *transaction);
+    let outcome = step(&mut unit, input).await;
+    let keep = outcome.is_ok() && !unit.is_undone();
+    let end = if keep { transaction.commit().await } else { transaction.rollback().await };
+    match end {
+        Ok(()) => (outcome, End::Proven),
+        Err(error) => {
+            let unended = |_| Err(failed::<DB>("ending a transaction", error));
+            (outcome.and_then(unended), End::Unknown)
+        }
+    }
+}
+
+/// Gives the connection back, or closes it unless its last transaction is
+/// known to be over. SQLite ends a transaction by itself when the disk is
+/// full, and sqlx goes on counting it as open: such a connection would refuse
+/// every `BEGIN` for ever. And after a silent loss of the network it would
+/// keep its place in the pool for many minutes.
+fn settle<DB: Engine>(mut connection: PoolConnection<DB>, limit: Duration, end: End) {
+    if end == End::Proven {
         // Dropping it would do the same, but without a limit: the pool pings
         // the server first. Nobody has to wait for that.
         drop(tokio::spawn(timeout(limit, connection.return_to_pool())));
-        return outcome;
+    } else {
+        drop(connection.detach());
     }
-    drop(connection.detach());
-    Err(StoreError::Unavailable(Fault::from("the database has not answered in time")))
+}
+
+fn no_answer() -> StoreError {
+    StoreError::Unavailable(Fault::from("the database has not answered in time"))
 }
 
 #[async_trait]
@@ -148,12 +225,10 @@ impl<DB: Engine> Store for SqlStore<DB> {
     }
 
     async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
-        match DB::DATABASE_TIME {
-            Some(sql) => {
-                self.read(sql, |unit, sql| Box::pin(instance::database_time(unit, sql))).await
-            }
-            None => Ok(None),
+        if DB::DATABASE_TIME.is_none() {
+            return Ok(None);
         }
+        self.watch((), |unit, ()| Box::pin(instance::database_time(unit))).await
     }
 
     async fn create_user(
@@ -218,18 +293,19 @@ impl<DB: Engine> Store for SqlStore<DB> {
     }
 
     async fn look(&self, known_seq: i64) -> Result<Look, StoreError> {
-        self.read(known_seq, |unit, seq| Box::pin(log::look(unit, seq))).await
+        self.watch(known_seq, |unit, seq| Box::pin(log::look(unit, seq))).await
     }
 
     async fn log_after(&self, seq: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
-        self.read((seq, limit), |unit, page| Box::pin(log::after(unit, page))).await
+        self.watch((seq, limit), |unit, page| Box::pin(log::after(unit, page))).await
     }
 
-    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<Swept, StoreError> {
         self.write((now, limit), |unit, batch| Box::pin(log::sweep(unit, batch))).await
     }
 
     async fn close(&self) {
+        self.watcher.close().await;
         self.reader.close().await;
         self.writer.close().await;
     }

@@ -1,9 +1,9 @@
 //! From a URL to a store that has been checked and migrated.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{Postgres, Sqlite};
+use sqlx::{Pool, Postgres, Sqlite};
 
 use super::{body::SqlStore, engine::Engine, error::classify, port::Store, postgres, sqlite};
 use crate::domain::error::Fault;
@@ -12,26 +12,35 @@ use crate::domain::error::Fault;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
     /// The most connections of this process: to PostgreSQL in all, to SQLite
-    /// for reading (it has one writer).
+    /// for reading (it has one writer). Two more follow the revocation log.
     pub max_connections: u32,
     /// How long a step waits for a connection, and a start for the database.
     pub acquire_timeout: Duration,
-    /// How long one statement may run. A whole step may take twice as long.
+    /// How long PostgreSQL lets one statement run. On both engines a whole
+    /// step may take twice as long; SQLite has no limit for a single one.
     pub statement_timeout: Duration,
     /// How long a statement waits for another transaction.
     pub lock_timeout: Duration,
     /// When PostgreSQL ends a transaction that nobody works on.
     pub idle_in_transaction_timeout: Duration,
+    /// Whether an SQLite database that is not there is created.
+    pub create: bool,
+    /// The most pages that SQLite may let the file grow to; `None` for its
+    /// own limit. A quota, which lets tests fill a disk.
+    pub max_pages: Option<u32>,
 }
 
+/// As in the configuration's defaults.
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             max_connections: 16,
-            acquire_timeout: Duration::from_secs(2),
+            acquire_timeout: Duration::from_secs(3),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
             idle_in_transaction_timeout: Duration::from_secs(10),
+            create: true,
+            max_pages: None,
         }
     }
 }
@@ -42,6 +51,12 @@ pub enum ConnectError {
     /// The URL cannot be used.
     #[error("the database URL {0}")]
     InvalidUrl(&'static str),
+    /// There is no such file, and none was to be made.
+    #[error("there is no database at {}", path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The database is out of reach.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Fault),
@@ -65,18 +80,29 @@ pub async fn connect(
     url: &SecretString,
     options: StoreOptions,
 ) -> Result<Arc<dyn Store>, ConnectError> {
+    let step_limit = options.statement_timeout.saturating_mul(2);
     match Database::parse(url)? {
         Database::Sqlite(path) => {
-            let (writer, reader) = sqlite::open(&path, options).await?;
-            Ok(Arc::new(SqlStore::<Sqlite> { writer, reader, step_limit: step_limit(options) }))
+            let Pools { writer, reader, watcher } = sqlite::open(&path, options).await?;
+            Ok(Arc::new(SqlStore::<Sqlite> { writer, reader, watcher, step_limit }))
         }
         Database::Postgres(server) => {
-            let writer = postgres::open(&server, options).await?;
-            let reader = writer.clone();
-            Ok(Arc::new(SqlStore::<Postgres> { writer, reader, step_limit: step_limit(options) }))
+            let Pools { writer, reader, watcher } = postgres::open(&server, options).await?;
+            Ok(Arc::new(SqlStore::<Postgres> { writer, reader, watcher, step_limit }))
         }
     }
 }
+
+/// The connections of a store, by what they are for.
+pub(super) struct Pools<DB: Engine> {
+    pub(super) writer: Pool<DB>,
+    pub(super) reader: Pool<DB>,
+    pub(super) watcher: Pool<DB>,
+}
+
+/// How many connections follow the log: one for its follower, and one for
+/// whoever compares the clocks meanwhile.
+pub(super) const WATCHERS: u32 = 2;
 
 /// Applies migrations only, and gives the names of those that were new.
 /// [`connect()`] does the same by itself; this is for a role with more rights.
@@ -94,10 +120,6 @@ pub async fn migrate(
 pub(super) fn unopened<DB: Engine>(error: sqlx::Error) -> ConnectError {
     let trouble = classify::<DB>(&error);
     ConnectError::Unavailable(Fault::caused_by(format!("opening the database: {trouble}"), error))
-}
-
-fn step_limit(options: StoreOptions) -> Duration {
-    options.statement_timeout.saturating_mul(2)
 }
 
 /// A database by the scheme of its URL.

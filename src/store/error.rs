@@ -18,7 +18,9 @@ pub(super) fn classify<DB: Engine>(error: &sqlx::Error) -> Trouble {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
-        | sqlx::Error::BeginFailed => Trouble::Outage,
+        | sqlx::Error::BeginFailed
+        // A transaction is open, or counted as open, that should be over.
+        | sqlx::Error::InvalidSavePointStatement => Trouble::Outage,
         _ => Trouble::Defect,
     }
 }

@@ -17,11 +17,14 @@ pub(super) async fn claim<DB: Engine>(
 ) -> Result<Claim, StoreError> {
     let session_s = whole_seconds(instance.max_session_lifetime);
     let access_s = whole_seconds(instance.max_access_lifetime);
-    let insert = unit.query(sql::INSERT_INSTANCE);
-    insert.bind(instance.issuer.as_str()).bind(session_s).bind(instance.now).run().await?;
-    let (issuer, _) = owner(unit).await?;
-    if issuer != instance.issuer {
-        return Ok(Claim::OtherIssuer { issuer });
+    if let Some(issuer) = &instance.issuer {
+        let insert = unit.query(sql::INSERT_INSTANCE);
+        insert.bind(issuer.as_str()).bind(session_s).bind(instance.now).run().await?;
+    }
+    if let (Some((found, _)), Some(issuer)) = (owner(unit).await?, &instance.issuer)
+        && found != *issuer
+    {
+        return Ok(Claim::OtherIssuer { issuer: found });
     }
     unit.query(sql::RAISE_SESSION_LIFETIME).bind(session_s).run().await?;
     for client in &instance.clients {
@@ -30,16 +33,20 @@ pub(super) async fn claim<DB: Engine>(
     unit.query(sql::INSERT_HEAD).bind(instance.epoch).bind(access_s).run().await?;
     unit.query(sql::RAISE_ACCESS_LIFETIME).bind(access_s).run().await?;
     let head = log_head::<DB>(&unit.query(sql::SELECT_HEAD).one().await?)?;
-    let (_, max_session_lifetime) = owner(unit).await?;
-    Ok(Claim::Ours { head, max_session_lifetime })
+    let raised = owner(unit).await?.map(|(_, max_session_lifetime)| max_session_lifetime);
+    Ok(Claim::Ours { head, max_session_lifetime: raised.unwrap_or(instance.max_session_lifetime) })
 }
 
-async fn owner<DB: Engine>(unit: &mut Unit<'_, DB>) -> Result<(String, Duration), StoreError> {
-    let row = unit.query(sql::SELECT_INSTANCE).one().await?;
+/// The issuer, and the largest session lifetime; `None` while no server has
+/// claimed the database.
+async fn owner<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+) -> Result<Option<(String, Duration)>, StoreError> {
+    let Some(row) = unit.query(sql::SELECT_INSTANCE).optional().await? else { return Ok(None) };
     let fields = Fields::<DB>::new(&row, "instance", "issuer");
     let seconds = u64::try_from(fields.int("max_session_lifetime_s")?)
         .map_err(|_| fields.corrupt("max_session_lifetime_s"))?;
-    Ok((fields.text("issuer")?, Duration::from_secs(seconds)))
+    Ok(Some((fields.text("issuer")?, Duration::from_secs(seconds))))
 }
 
 /// Rounded up: these bound how long things must be kept.
@@ -48,10 +55,11 @@ fn whole_seconds(span: Duration) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
+/// The database's clock, if it is not this machine's.
 pub(super) async fn database_time<DB: Engine>(
     unit: &mut Unit<'_, DB>,
-    statement: &&'static str,
 ) -> Result<Option<Timestamp>, StoreError> {
+    let Some(statement) = DB::DATABASE_TIME else { return Ok(None) };
     let row = unit.query(statement).one().await?;
     match DB::int(&row, "micros") {
         Ok(Some(micros)) => Ok(Some(Timestamp::from_micros(micros))),

@@ -1,12 +1,11 @@
 //! The revocation log: places in it, entries, and reading it.
 
-use std::time::Duration;
-
 use uuid::Uuid;
 
 use super::{
     engine::Engine,
-    port::{Look, StoreError},
+    instance,
+    port::{Look, StoreError, Swept},
     rows::{Fields, log_head, revocation},
     sql,
     unit::Unit,
@@ -14,12 +13,8 @@ use super::{
 use crate::domain::{
     clock::Timestamp,
     error::Fault,
-    revocation::{LogHead, Reason, Revocation, Target},
+    revocation::{ENTRY_MARGIN, LEEWAY_MAX, LogHead, Reason, Revocation, Target},
 };
-
-/// The most that verifiers may accept a token past its end; an entry, and
-/// the session of a token, must outlive the token by as much.
-pub(super) const LEEWAY_MAX: Duration = Duration::from_mins(1);
 
 /// An entry without its place.
 pub(super) struct Draft {
@@ -34,6 +29,8 @@ pub(super) struct Draft {
 pub(super) struct LockedHead {
     head: LogHead,
     pub(super) version_floor: i64,
+    /// The database's clock, if it has one, when the head was asked for.
+    database_time: Option<Timestamp>,
 }
 
 /// Takes `count` places. Nobody else can take any until this transaction
@@ -42,12 +39,15 @@ pub(super) async fn take_places<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     count: usize,
 ) -> Result<LockedHead, StoreError> {
+    // Before the lock: nobody has to wait for this.
+    let database_time = instance::database_time(unit).await?;
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let row = unit.query(sql::TAKE_SEQ).bind(count).optional().await?;
     let unclaimed = || StoreError::Corrupt(Fault::from("revocation_head is empty: not claimed"));
     let row = row.ok_or_else(unclaimed)?;
     let fields = Fields::<DB>::new(&row, "revocation_head", "seq");
-    Ok(LockedHead { version_floor: fields.int("version_floor")?, head: log_head::<DB>(&row)? })
+    let version_floor = fields.int("version_floor")?;
+    Ok(LockedHead { head: log_head::<DB>(&row)?, version_floor, database_time })
 }
 
 /// Writes one entry at the place that was just taken.
@@ -91,7 +91,9 @@ async fn write<DB: Engine>(
     seq: i64,
     draft: Draft,
 ) -> Result<Revocation, StoreError> {
-    let entry = placed(seq, &locked.head, draft);
+    // Ours may be slow, and replicas whose clocks are right still mint.
+    let counted_from = locked.database_time.map_or(draft.at, |theirs| theirs.max(draft.at));
+    let entry = placed(seq, &locked.head, counted_from, draft);
     let (kind, subject, min_version) = stored(&entry.target);
     unit.query(sql::INSERT_ENTRY)
         .bind(entry.seq)
@@ -120,17 +122,17 @@ pub(super) async fn in_force<DB: Engine>(
         return revocation::<DB>(&row);
     }
     let head = log_head::<DB>(&unit.query(sql::SELECT_HEAD).one().await?)?;
-    Ok(placed(head.seq, &head, draft))
+    Ok(placed(head.seq, &head, draft.at, draft))
 }
 
-fn placed(seq: i64, head: &LogHead, draft: Draft) -> Revocation {
-    let life = Duration::from_secs(u64::try_from(head.max_access_lifetime_s).unwrap_or(0));
+/// The life of an entry is counted from `counted_from`.
+fn placed(seq: i64, head: &LogHead, counted_from: Timestamp, draft: Draft) -> Revocation {
     let ends = !matches!(draft.target, Target::Key(_));
     Revocation {
         seq,
         id: draft.id,
         target: draft.target,
-        expires_at: ends.then(|| draft.at.plus(life.saturating_add(LEEWAY_MAX))),
+        expires_at: ends.then(|| head.forgotten_after(counted_from)),
         at: draft.at,
         reason: draft.reason,
         actor: draft.actor.to_owned(),
@@ -172,10 +174,14 @@ pub(super) async fn after<DB: Engine>(
 pub(super) async fn sweep<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     (now, limit): &(Timestamp, u32),
-) -> Result<u64, StoreError> {
+) -> Result<Swept, StoreError> {
     let expired = unit.query(sql::DELETE_EXPIRED).bind(now.minus(LEEWAY_MAX)).bind(*limit);
-    let sessions = expired.all().await?.len();
-    let dead = unit.query(sql::DELETE_DEAD_ENTRIES).bind(*now).bind(*limit);
-    let entries = dead.all().await?.len();
-    Ok((sessions + entries) as u64)
+    let expired = expired.all().await?.len();
+    let revoked = unit.query(sql::DELETE_REVOKED).bind(now.minus(ENTRY_MARGIN)).bind(*limit);
+    let revoked = revoked.all().await?.len();
+    let entries = unit.query(sql::DELETE_DEAD_ENTRIES).bind(*now).bind(*limit);
+    let entries = entries.all().await?.len();
+    let removed = [expired, revoked, entries].map(|rows| rows as u64);
+    let more = removed.iter().any(|rows| *rows >= u64::from(*limit));
+    Ok(Swept { rows: removed.iter().sum(), more })
 }

@@ -24,8 +24,8 @@ use crate::domain::{
 /// Where users, sessions and revocations are kept.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Makes this database serve the given issuer and clients, or finds that
-    /// it serves another issuer. Raises the largest lifetimes ever
+    /// Makes this database serve the given issuer (if one is given) and
+    /// clients, or finds that it serves another issuer. Raises the largest lifetimes ever
     /// configured, and adds clients that are new. Idempotent.
     async fn claim(&self, instance: Instance) -> Result<Claim, StoreError>;
 
@@ -64,7 +64,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<bool, StoreError>;
 
     /// Opens a session: locks the user, checks that nothing changed since the
-    /// credentials were read, removes the user's expired sessions, revokes the
+    /// credentials were read, removes the user's dead sessions (expired, or
+    /// revoked so long ago that none of their tokens lives), revokes the
     /// oldest ones over the limit, and records the login.
     async fn open_session(&self, session: NewSession) -> Result<OpenSession, StoreError>;
 
@@ -95,19 +96,22 @@ pub trait Store: Send + Sync + 'static {
     /// Entries after `seq` in order, at most `limit`.
     async fn log_after(&self, seq: i64, limit: u32) -> Result<Vec<Revocation>, StoreError>;
 
-    /// Deletes up to `limit` expired sessions, and as many dead log entries
-    /// (never the newest). Gives how many rows went.
-    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// Deletes up to `limit` expired sessions, as many that were revoked so
+    /// long ago that none of their tokens lives, and as many dead log entries
+    /// (never the newest).
+    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<Swept, StoreError>;
 
     /// Gives connections back and stops. Later calls fail.
     async fn close(&self);
 }
 
-/// What a server expects of its database.
+/// What a process expects of its database.
 #[derive(Clone, Debug)]
 pub struct Instance {
-    /// The `iss` of every token.
-    pub issuer: String,
+    /// The `iss` of every token. `None` for a process that issues none: it
+    /// works on any issuer's database, and leaves a new one to the first
+    /// server.
+    pub issuer: Option<String>,
     /// The largest access-token lifetime configured now.
     pub max_access_lifetime: Duration,
     /// The largest session lifetime configured now.
@@ -123,8 +127,8 @@ pub struct Instance {
 /// Whose the database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Ours; the head of its log, and the largest session lifetime ever
-    /// configured.
+    /// Ours, or nobody asked; the head of its log, and the largest session
+    /// lifetime ever configured.
     Ours {
         /// The head of the log.
         head: LogHead,
@@ -258,6 +262,15 @@ pub struct Revoke {
     pub entry_id: Uuid,
     /// When.
     pub now: Timestamp,
+}
+
+/// What one sweep has removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// How many rows went, of all kinds.
+    pub rows: u64,
+    /// Whether there may be more: of some kind as many went as were allowed.
+    pub more: bool,
 }
 
 /// One look at the log.

@@ -8,7 +8,7 @@ use sqlx::{
 };
 
 use super::{
-    connect::{ConnectError, StoreOptions, unopened},
+    connect::{ConnectError, Pools, StoreOptions, WATCHERS, unopened},
     engine::Engine as _,
     migrate::{self, POSTGRES},
     sql,
@@ -51,23 +51,34 @@ impl Server {
     }
 }
 
-/// A pool of connections that keep to the limits of `options`.
-pub(super) async fn open(server: &Server, options: StoreOptions) -> Result<PgPool, ConnectError> {
+/// Connections that keep to the limits of `options`. The same ones read and
+/// write: a replica of the database would be behind.
+pub(super) async fn open(
+    server: &Server,
+    options: StoreOptions,
+) -> Result<Pools<Postgres>, ConnectError> {
     migrate(server, options).await?;
+    let writer = pool(server, options, options.max_connections.max(1)).await?;
+    check(&mut *writer.acquire().await.map_err(unopened::<Postgres>)?).await?;
+    let watcher = pool(server, options, WATCHERS).await?;
+    Ok(Pools { reader: writer.clone(), writer, watcher })
+}
+
+async fn pool(
+    server: &Server,
+    options: StoreOptions,
+    max_connections: u32,
+) -> Result<PgPool, ConnectError> {
     let pool = PgPoolOptions::new()
-        .max_connections(options.max_connections.max(1))
+        .max_connections(max_connections)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .before_acquire(|connection, _| {
             Box::pin(async move {
                 connection.execute(sql::POSTGRES_LEAVE_TRANSACTION).await.map(|_| true)
             })
-        })
-        .connect_with(bounded(server, options))
-        .await;
-    let pool = pool.map_err(unopened::<Postgres>)?;
-    check(&mut *pool.acquire().await.map_err(unopened::<Postgres>)?).await?;
-    Ok(pool)
+        });
+    pool.connect_with(bounded(server, options)).await.map_err(unopened::<Postgres>)
 }
 
 /// Applies migrations on a connection of its own: it has no time limits, and

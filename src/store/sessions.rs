@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{
     accounts,
     engine::Engine,
-    log::{self, Draft, LEEWAY_MAX},
+    log::{self, Draft},
     port::{NewSession, OpenSession, StoreError},
     rows::{Fields, joined, session},
     sql,
@@ -16,11 +16,11 @@ use crate::domain::{
     error::Fault,
     id::{SessionId, UserId},
     policy::Audience,
-    revocation::{Reason, Revocation, Target},
+    revocation::{ENTRY_MARGIN, LEEWAY_MAX, Reason, Revocation, Target},
     session::Session,
 };
 
-/// The most expired sessions that one login clears away; the sweeper takes
+/// The most dead sessions that one login clears away; the sweeper takes
 /// what is left.
 const CLEARED_PER_LOGIN: u32 = 100;
 
@@ -34,9 +34,10 @@ pub(super) async fn open<DB: Engine>(
     new: &NewSession,
 ) -> Result<OpenSession, StoreError> {
     let Some(session) = admitted(unit, new).await? else { return Ok(OpenSession::Refused) };
-    let expired = unit.query(sql::DELETE_EXPIRED_OF_USER).bind(session.user_id);
-    let expired = expired.bind(session.created_at.minus(LEEWAY_MAX)).bind(CLEARED_PER_LOGIN);
-    expired.run().await?;
+    let dead = unit.query(sql::DELETE_DEAD_OF_USER).bind(session.user_id);
+    let dead = dead.bind(session.created_at.minus(LEEWAY_MAX));
+    let dead = dead.bind(session.created_at.minus(ENTRY_MARGIN)).bind(CLEARED_PER_LOGIN);
+    dead.run().await?;
     let over = revoke_over_limit(unit, &session, new.max_sessions).await?;
     insert(unit, &session).await?;
     let account = accounts::by_id(unit, &session.user_id).await?;

@@ -67,6 +67,14 @@ macro_rules! refreshable {
     };
 }
 
+/// The instant $N, less the largest access lifetime ever configured: what was
+/// revoked before has no living token.
+macro_rules! less_access_lifetime {
+    ($instant:literal) => {
+        concat!($instant, " - 1000000 * (SELECT h.max_access_lifetime_s FROM revocation_head h)")
+    };
+}
+
 statements! {
     // --- instance ---
     /// Makes a new database ours: $1 issuer, $2 lifetime in s, $3 now.
@@ -119,9 +127,11 @@ statements! {
             AND version = (SELECT h.version_floor FROM revocation_head h))) RETURNING version");
     /// The version of the client $1, if it is enabled.
     SELECT_ENABLED_CLIENT = "SELECT version FROM clients WHERE id = $1 AND disabled_at IS NULL";
-    /// Deletes sessions of the user $1 that were over at $2, at most $3.
-    DELETE_EXPIRED_OF_USER = "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s \
-        WHERE s.user_id = $1 AND s.expires_at <= $2 LIMIT $3)";
+    /// Deletes sessions of the user $1 that were over at $2, or revoked so
+    /// long before $3 that none of their tokens lives; at most $4.
+    DELETE_DEAD_OF_USER = concat!("DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s \
+        WHERE s.user_id = $1 AND (s.expires_at <= $2 \
+            OR s.revoked_at <= ", less_access_lifetime!("$3"), ") LIMIT $4)");
     /// Revokes all live sessions of the user $1 (version $2) on the client $3
     /// (version $4) but the $6 newest: $5 now, $7 reason.
     REVOKE_OVER_LIMIT = "UPDATE sessions SET revoked_at = $5, revoke_reason = $7 \
@@ -202,6 +212,11 @@ statements! {
     /// Deletes sessions that were over at $1, at most $2.
     DELETE_EXPIRED = "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s \
         WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2) RETURNING id";
+    /// Deletes sessions that were revoked so long before $1 that none of their
+    /// tokens lives, at most $2.
+    DELETE_REVOKED = concat!("DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s \
+        WHERE s.revoked_at <= ", less_access_lifetime!("$1"), " \
+        ORDER BY s.revoked_at LIMIT $2) RETURNING id");
     /// Deletes entries that can kill nothing after $1, at most $2, and never
     /// the newest.
     DELETE_DEAD_ENTRIES = "DELETE FROM revocations WHERE seq IN (SELECT r.seq FROM revocations r \

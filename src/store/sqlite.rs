@@ -17,7 +17,7 @@ use sqlx::{
 };
 
 use super::{
-    connect::{ConnectError, StoreOptions, unopened},
+    connect::{ConnectError, Pools, StoreOptions, WATCHERS, unopened},
     engine::Engine as _,
     migrate::{self, SQLITE},
 };
@@ -49,26 +49,32 @@ impl Path {
     }
 }
 
-/// The writer, of one connection, and the readers.
+/// One connection that writes, and those that read.
 pub(super) async fn open(
     path: &Path,
     options: StoreOptions,
-) -> Result<(SqlitePool, SqlitePool), ConnectError> {
+) -> Result<Pools<Sqlite>, ConnectError> {
     migrate(path, options).await?;
-    let writer = pool(options, 1).connect_with(file(path, options)).await;
-    let writer = writer.map_err(unopened::<Sqlite>)?;
-    check(&writer).await?;
-    let readers = pool(options, options.max_connections);
-    let reader = readers.connect_with(file(path, options).read_only(true)).await;
-    Ok((writer, reader.map_err(unopened::<Sqlite>)?))
+    let file = file(path, options);
+    let read_only = file.clone().read_only(true);
+    Ok(Pools {
+        writer: pool(options, 1, file).await?,
+        reader: pool(options, options.max_connections.max(1), read_only.clone()).await?,
+        watcher: pool(options, WATCHERS, read_only).await?,
+    })
 }
 
-/// Creates the file if there is none, and applies migrations.
+/// Creates the file if there is none and there may be one, and applies
+/// migrations.
 pub(super) async fn migrate(
     path: &Path,
     options: StoreOptions,
 ) -> Result<Vec<&'static str>, ConnectError> {
-    create(path)?;
+    if options.create {
+        create(path)?;
+    } else if !path.0.exists() {
+        return Err(ConnectError::Missing { path: path.0.clone() });
+    }
     let mut outcome = try_migrate(path, options).await;
     for _ in 1..MIGRATE_ATTEMPTS {
         match outcome {
@@ -89,29 +95,46 @@ async fn try_migrate(
     options: StoreOptions,
 ) -> Result<Vec<&'static str>, ConnectError> {
     let mut connection = file(path, options).connect().await.map_err(unopened::<Sqlite>)?;
-    let outcome = migrate::apply(&mut connection, SQLITE).await;
+    let applied = match check(&mut connection).await {
+        Ok(()) => migrate::apply(&mut connection, SQLITE).await,
+        Err(unfit) => Err(unfit),
+    };
     let closed = connection.close().await.map_err(unopened::<Sqlite>);
-    outcome.and_then(|applied| closed.map(|()| applied))
+    applied.and_then(|applied| closed.map(|()| applied))
 }
 
 fn file(path: &Path, options: StoreOptions) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
+    let file = SqliteConnectOptions::new()
         .filename(&path.0)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(options.lock_timeout)
-        .pragma("trusted_schema", "OFF")
+        .pragma("trusted_schema", "OFF");
+    match options.max_pages {
+        Some(pages) => file.pragma("max_page_count", pages.to_string()),
+        None => file,
+    }
 }
 
-/// The connections need no test before use, and live as long as the process.
-fn pool(options: StoreOptions, max_connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(max_connections.max(1))
+/// The connections need no test before use, and live as long as the process
+/// unless a write fails on one: its successor is checked like the first.
+async fn pool(
+    options: StoreOptions,
+    max_connections: u32,
+    file: SqliteConnectOptions,
+) -> Result<SqlitePool, ConnectError> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(max_connections)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .idle_timeout(None::<Duration>)
         .max_lifetime(None::<Duration>)
+        .after_connect(|connection, _| {
+            let unfit = |error| sqlx::Error::Configuration(Box::new(error));
+            Box::pin(async move { check(connection).await.map_err(unfit) })
+        });
+    pool.connect_with(file).await.map_err(unopened::<Sqlite>)
 }
 
 /// Creates the file with its mode, whatever the umask; an existing file
@@ -136,10 +159,9 @@ const PROMISED: [(&str, &str, &str); 4] = [
     ("trusted_schema", "PRAGMA trusted_schema", "0"),
 ];
 
-async fn check(pool: &SqlitePool) -> Result<(), ConnectError> {
-    let mut connection = pool.acquire().await.map_err(unopened::<Sqlite>)?;
+async fn check(connection: &mut SqliteConnection) -> Result<(), ConnectError> {
     for (name, statement, wanted) in PROMISED {
-        let found = pragma(&mut connection, name, statement).await?;
+        let found = pragma(connection, name, statement).await?;
         if found != wanted {
             return Err(ConnectError::Unfit(format!("SQLite has {name}={found}, not {wanted}")));
         }

@@ -9,8 +9,7 @@ use tokenward::{
     store::port::CreateUser,
 };
 
-use super::fixture::{Fixture, at, new_account};
-use crate::support::determinism::START;
+use super::fixture::{Fixture, START, at, new_account};
 
 on_both_engines! {
     what_is_written_is_read_back

@@ -4,17 +4,24 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret as _;
-use sqlx::{Executor as _, postgres::PgPoolOptions, sqlite::SqlitePoolOptions};
+use sqlx::{
+    Connection as _, Executor as _, PgConnection, SqliteConnection, postgres::PgPoolOptions,
+    sqlite::SqlitePoolOptions,
+};
 use tokenward::{
     domain::id::UserId,
-    store::{port::RevokeTarget, sql},
+    store::{
+        StoreOptions, connect,
+        port::{RevokeTarget, Store},
+        sql,
+    },
 };
+use tokio::sync::Mutex;
 
 use super::fixture::{Fixture, at, revoke};
 
 on_both_engines! {
     rv_39_db_10_callers_that_go_away_lose_no_acknowledged_write
-    a_step_is_finished_though_its_caller_is_gone
 }
 
 /// Polls a call at most so many times, then goes away. Timers are too coarse:
@@ -72,20 +79,74 @@ async fn db_12_callers_that_go_away_leave_no_transaction_open() {
     fixture.finish().await;
 }
 
-async fn a_step_is_finished_though_its_caller_is_gone(fixture: &Fixture) {
-    let user = fixture.user("alice").await;
-    let store = Arc::clone(&fixture.store);
-    let mut call = Box::pin(store.revoke(revoke(RevokeTarget::User(user), at(1))));
-    // Polled once: the step has begun. Then its caller goes away.
-    assert!(futures_util::poll!(&mut call).is_pending());
-    drop(call);
-    let finished = async {
-        while fixture.log().await.is_empty() {
-            tokio::task::yield_now().await;
-        }
+/// One connection to write on, and all the time to wait for it.
+async fn narrow(fixture: &Fixture) -> Arc<dyn Store> {
+    let options = StoreOptions {
+        max_connections: 1,
+        statement_timeout: Duration::from_secs(20),
+        lock_timeout: Duration::from_secs(20),
+        acquire_timeout: Duration::from_secs(20),
+        ..Default::default()
     };
-    tokio::time::timeout(Duration::from_secs(10), finished).await.expect("the step is finished");
-    assert_eq!(fixture.store.user(user).await.unwrap().unwrap().version, 2);
+    connect(&fixture.url, options).await.unwrap()
+}
+
+/// Callers leave: one inside its transaction, whose step is finished, and many
+/// that still wait for the connection, who take no part any more. Each step
+/// asks for a connection in a task that is started by the first poll, and this
+/// runtime runs tasks in their order.
+async fn many_callers_leave(
+    fixture: &Fixture,
+    lock: impl AsyncFnOnce(),
+    unlock: impl AsyncFnOnce(),
+) {
+    let user = fixture.user("alice").await;
+    let store = narrow(fixture).await;
+    // The connection is given back by a task; the next call waits for that.
+    store.revoke(revoke(RevokeTarget::User(user), at(1))).await.unwrap();
+    let begun = store.user(user).await.unwrap().unwrap().version;
+    lock().await;
+    let call = || Box::pin(store.revoke(revoke(RevokeTarget::User(user), at(2))));
+    let mut inside = call();
+    assert!(futures_util::poll!(&mut inside).is_pending());
+    // While it is locked nobody behind it gets a connection.
+    let behind = tokio::time::timeout(Duration::from_millis(200), call()).await;
+    assert!(behind.is_err(), "not locked");
+    drop(inside);
+    for _ in 0..50 {
+        let mut waiting = call();
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+    }
+    let (last, ()) = tokio::join!(call(), unlock());
+    assert_eq!(last.unwrap().unwrap().seq, 3, "the first, the one inside, and the last");
+    assert_eq!(store.user(user).await.unwrap().unwrap().version, begun + 2);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn p7_sqlite_finishes_begun_steps_and_forgets_waiting_ones() {
+    let fixture = Fixture::sqlite().await;
+    let other = SqliteConnection::connect(fixture.url.expose_secret()).await.unwrap();
+    let other = Mutex::new(other);
+    let run = async |sql: &'static str| {
+        other.lock().await.execute(sql).await.unwrap();
+    };
+    many_callers_leave(&fixture, || run("BEGIN IMMEDIATE"), || run("ROLLBACK")).await;
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn p7_postgres_finishes_begun_steps_and_forgets_waiting_ones() {
+    let test = "p7_postgres_finishes_begun_steps_and_forgets_waiting_ones";
+    let Some(fixture) = Fixture::postgres(test).await else { return };
+    let other = PgConnection::connect(fixture.url.expose_secret()).await.unwrap();
+    let other = Mutex::new(other);
+    let run = async |sql: &'static str| {
+        other.lock().await.execute(sql).await.unwrap();
+    };
+    let lock = || run("BEGIN; UPDATE users SET version = version");
+    many_callers_leave(&fixture, lock, || run("ROLLBACK")).await;
+    fixture.finish().await;
 }
 
 /// Cancels `BEGIN` on a pool of one, again and again, and writes after each.

@@ -155,6 +155,21 @@ async fn a_silent_postgres_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_database_that_must_be_there_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let url = SecretString::from(format!("sqlite:{}", path.display()));
+    let there = StoreOptions { create: false, ..Default::default() };
+    let error = connect(&url, there).await.err().unwrap();
+    assert_eq!(error.to_string(), format!("there is no database at {}", path.display()));
+    assert!(matches!(error, ConnectError::Missing { path: told } if told == path));
+    assert!(matches!(migrate(&url, there).await, Err(ConnectError::Missing { .. })));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made");
+    migrate(&url, StoreOptions::default()).await.unwrap();
+    connect(&url, there).await.unwrap().close().await;
+}
+
+#[tokio::test]
 async fn a_folder_that_is_not_there_is_no_place_for_a_database() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}/missing/db", folder.path().display());

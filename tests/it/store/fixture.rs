@@ -33,10 +33,16 @@ use tokenward::{
 };
 use uuid::Uuid;
 
-use crate::support::{determinism::START, postgres};
+use crate::support::postgres;
+
+/// The beginning of every test, 2100-01-01T00:00:00Z: later than the clock of
+/// any database, whose time can count as well.
+pub(super) const START: Timestamp = Timestamp::from_seconds(4_102_444_800);
 
 pub(super) const ISSUER: &str = "https://auth.example.org";
 pub(super) const ACCESS_S: u64 = 900;
+/// How long an entry outlives the longest token: leeway, and wrong clocks.
+pub(super) const MARGIN_S: u64 = 60 + 300;
 pub(super) const SESSION_S: u64 = 14 * 24 * 3600;
 pub(super) const WINDOW_S: u64 = 30;
 
@@ -57,7 +63,7 @@ pub(super) fn client(name: &str) -> ClientId {
 
 pub(super) fn instance(issuer: &str) -> Instance {
     Instance {
-        issuer: issuer.to_owned(),
+        issuer: Some(issuer.to_owned()),
         max_access_lifetime: Duration::from_secs(ACCESS_S),
         max_session_lifetime: Duration::from_secs(SESSION_S),
         clients: vec![client("web"), client("app")],
@@ -84,10 +90,15 @@ impl Fixture {
     }
 
     async fn claimed(url: String, folder: Option<TempDir>) -> Self {
+        let fixture = Self::unclaimed(url, folder).await;
+        let claim = fixture.store.claim(instance(ISSUER)).await.unwrap();
+        assert!(matches!(claim, Claim::Ours { .. }));
+        fixture
+    }
+
+    async fn unclaimed(url: String, folder: Option<TempDir>) -> Self {
         let url = SecretString::from(url);
         let store = connect(&url, StoreOptions::default()).await.expect("the store opens");
-        let claim = store.claim(instance(ISSUER)).await.unwrap();
-        assert!(matches!(claim, Claim::Ours { .. }));
         Self { store, url, folder }
     }
 

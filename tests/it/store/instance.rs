@@ -8,6 +8,7 @@ use super::fixture::{ACCESS_S, Fixture, ISSUER, SESSION_S, client, instance, new
 
 on_both_engines! {
     another_issuer_is_told_whose_it_is_and_changes_nothing
+    no_issuer_fits_every_database_and_claims_none
     lifetimes_are_only_raised
     new_clients_can_be_used
     p3_everything_is_there_after_a_restart
@@ -36,6 +37,30 @@ async fn another_issuer_is_told_whose_it_is_and_changes_nothing(fixture: &Fixtur
     assert_eq!(fixture.number("SELECT COUNT(*) FROM clients").await, 2);
     let (access_s, _, _) = ours(fixture, 1, 1).await;
     assert_eq!(access_s, 900);
+}
+
+async fn no_issuer_fits_every_database_and_claims_none(fixture: &Fixture) {
+    let mut wanted = instance(ISSUER);
+    wanted.issuer = None;
+    wanted.clients.push(client("new"));
+    let claim = fixture.store.claim(wanted.clone()).await.unwrap();
+    assert!(matches!(claim, Claim::Ours { .. }), "{claim:?}");
+    assert_eq!(fixture.number("SELECT COUNT(*) FROM clients").await, 3);
+    // As if no server had ever been here.
+    fixture.raw("DELETE FROM instance").await;
+    fixture.raw("DELETE FROM revocation_head").await;
+    wanted.max_session_lifetime = Duration::from_secs(7);
+    let claim = fixture.store.claim(wanted).await.unwrap();
+    let Claim::Ours { head, max_session_lifetime } = claim else { panic!("{claim:?}") };
+    assert_eq!((head.seq, max_session_lifetime.as_secs()), (0, 7));
+    assert_eq!(fixture.number("SELECT COUNT(*) FROM instance").await, 0);
+    let all = tokenward::store::port::RevokeTarget::All;
+    assert_eq!(fixture.revoke(all, super::fixture::at(1)).await.unwrap().seq, 1);
+    // Whichever server comes first makes it its own.
+    let first = fixture.store.claim(instance("https://first.example.org")).await.unwrap();
+    assert!(matches!(first, Claim::Ours { .. }), "{first:?}");
+    let second = fixture.store.claim(instance(ISSUER)).await.unwrap();
+    assert!(matches!(second, Claim::OtherIssuer { .. }), "{second:?}");
 }
 
 async fn lifetimes_are_only_raised(fixture: &Fixture) {

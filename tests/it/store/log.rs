@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use tokenward::{
     domain::{
+        clock::Timestamp,
         id::KeyId,
         revocation::{Reason, Target},
     },
-    store::port::RevokeTarget,
+    store::port::{RevokeTarget, Swept},
 };
 
-use super::fixture::{ACCESS_S, Fixture, SESSION_S, at, new_session};
+use super::fixture::{ACCESS_S, Fixture, MARGIN_S, SESSION_S, at, new_session};
 
 on_both_engines! {
     a_look_gives_the_head_and_the_known_entry
@@ -19,6 +20,7 @@ on_both_engines! {
     the_sweep_never_takes_the_newest_entry_nor_keys
     the_sweep_is_bounded
     entries_live_as_long_as_the_longest_token_ever
+    rv_34_a_slow_clock_does_not_shorten_the_life_of_an_entry
 }
 
 async fn a_look_gives_the_head_and_the_known_entry(fixture: &Fixture) {
@@ -49,11 +51,12 @@ async fn rv_34_the_sweep_keeps_what_can_still_kill(fixture: &Fixture) {
     let session = fixture.open(user).await;
     fixture.revoke(RevokeTarget::Session(session.id), at(0)).await.unwrap();
     fixture.revoke(RevokeTarget::All, at(1)).await.unwrap();
-    let dead = ACCESS_S + 60;
-    assert_eq!(fixture.store.sweep(at(dead - 1), 10).await.unwrap(), 0);
-    assert_eq!(fixture.store.sweep(at(dead), 10).await.unwrap(), 1);
-    assert_eq!(fixture.store.sweep(at(SESSION_S + 59), 10).await.unwrap(), 0);
-    assert_eq!(fixture.store.sweep(at(SESSION_S + 60), 10).await.unwrap(), 1, "the session");
+    let dead = ACCESS_S + MARGIN_S;
+    assert_eq!(fixture.store.sweep(at(dead - 1), 10).await.unwrap().rows, 0);
+    assert_eq!(fixture.store.sweep(at(dead), 10).await.unwrap().rows, 2, "entry and session");
+    fixture.open(user).await;
+    assert_eq!(fixture.store.sweep(at(SESSION_S + 59), 10).await.unwrap().rows, 0);
+    assert_eq!(fixture.store.sweep(at(SESSION_S + 60), 10).await.unwrap().rows, 1, "the session");
 }
 
 async fn the_sweep_never_takes_the_newest_entry_nor_keys(fixture: &Fixture) {
@@ -66,7 +69,7 @@ async fn the_sweep_never_takes_the_newest_entry_nor_keys(fixture: &Fixture) {
     fixture.raw("UPDATE revocation_head SET seq = 1").await;
     fixture.revoke(RevokeTarget::All, at(1)).await.unwrap();
     fixture.revoke(RevokeTarget::All, at(2)).await.unwrap();
-    assert_eq!(fixture.store.sweep(at(SESSION_S), 10).await.unwrap(), 1);
+    assert_eq!(fixture.store.sweep(at(SESSION_S), 10).await.unwrap().rows, 1);
     let left = fixture.log().await;
     assert_eq!(left.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 3]);
     assert_eq!(left[0].target, Target::Key(KeyId::parse("k1").unwrap()));
@@ -85,9 +88,10 @@ async fn the_sweep_is_bounded(fixture: &Fixture) {
     let late = at(2 * SESSION_S);
     let mut swept = Vec::new();
     for _ in 0..4 {
-        swept.push(fixture.store.sweep(late, 2).await.unwrap());
+        let Swept { rows, more } = fixture.store.sweep(late, 2).await.unwrap();
+        swept.push((rows, more));
     }
-    assert_eq!(swept, [4, 4, 2, 0]);
+    assert_eq!(swept, [(4, true), (4, true), (2, false), (0, false)]);
 }
 
 async fn entries_live_as_long_as_the_longest_token_ever(fixture: &Fixture) {
@@ -98,5 +102,16 @@ async fn entries_live_as_long_as_the_longest_token_ever(fixture: &Fixture) {
     fixture.store.claim(wanted).await.unwrap();
     let session = fixture.open_as(new_session(fixture.user("alice").await, 1)).await;
     let entry = fixture.revoke(RevokeTarget::Session(session.id), at(0)).await.unwrap();
-    assert_eq!(entry.expires_at, Some(at(7200 + 60)));
+    assert_eq!(entry.expires_at, Some(at(7200 + MARGIN_S)));
+}
+
+/// The revoking process is years behind; the database is not.
+async fn rv_34_a_slow_clock_does_not_shorten_the_life_of_an_entry(fixture: &Fixture) {
+    let long_ago = Timestamp::parse_rfc3339("2001-01-01T00:00:00Z").unwrap();
+    let before = fixture.store.database_time().await.unwrap();
+    let entry = fixture.revoke(RevokeTarget::All, long_ago).await.unwrap();
+    let life = Duration::from_secs(ACCESS_S + MARGIN_S);
+    assert_eq!(entry.at, long_ago, "told as it was given");
+    assert!(entry.expires_at.unwrap() >= before.unwrap_or(long_ago).plus(life));
+    assert_eq!(fixture.log().await, [entry]);
 }

@@ -30,6 +30,7 @@ mod cancellation;
 mod connecting;
 mod damage;
 mod fixture;
+mod full_disk;
 mod instance;
 mod log;
 mod opening;

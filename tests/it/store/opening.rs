@@ -8,7 +8,7 @@ use tokenward::{
     store::port::{OpenSession, RevokeTarget, Rotated},
 };
 
-use super::fixture::{ACCESS_S, Fixture, SESSION_S, at, client, new_session};
+use super::fixture::{ACCESS_S, Fixture, MARGIN_S, SESSION_S, at, client, new_session};
 
 on_both_engines! {
     a_session_is_stored_as_given_and_the_login_is_recorded
@@ -17,6 +17,7 @@ on_both_engines! {
     the_oldest_sessions_over_the_limit_end_with_log_entries
     dead_sessions_do_not_count
     expired_sessions_go_at_the_next_login
+    p7_revoked_sessions_go_once_their_tokens_are_dead
     a_login_lifts_the_user_to_the_version_floor
 }
 
@@ -77,7 +78,9 @@ async fn the_oldest_sessions_over_the_limit_end_with_log_entries(fixture: &Fixtu
     let told: Vec<_> = ended.iter().map(|e| (e.seq, e.target.clone(), e.reason.clone())).collect();
     let entry = |seq: i64, n: usize| (seq, Target::Session(opened[n].id), Reason::SessionLimit);
     assert_eq!(told, [entry(1, 0), entry(2, 1), entry(3, 2)]);
-    assert!(ended.iter().all(|e| e.at == at(10) && e.expires_at == Some(at(10 + ACCESS_S + 60))));
+    assert!(
+        ended.iter().all(|e| e.at == at(10) && e.expires_at == Some(at(10 + ACCESS_S + MARGIN_S)))
+    );
     let live = fixture.store.sessions(user, None, 10, at(11)).await.unwrap();
     let live: Vec<_> = live.into_iter().map(|live| live.id).collect();
     assert_eq!(live, [session.id, elsewhere.id, opened[3].id]);
@@ -112,6 +115,33 @@ async fn expired_sessions_go_at_the_next_login(fixture: &Fixture) {
         fixture.open_as(new).await;
         assert_eq!(fixture.number(count).await, rows, "{second}");
     }
+}
+
+/// At the next login, or by the sweep; not a moment before, so that theft is
+/// answered as it always was.
+async fn p7_revoked_sessions_go_once_their_tokens_are_dead(fixture: &Fixture) {
+    let (alice, bob) = (fixture.user("alice").await, fixture.user("bob").await);
+    let count = "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NOT NULL";
+    let (hers, his) = (fixture.open(alice).await, fixture.open(bob).await);
+    fixture.rotate(&hers, 1, at(1)).await;
+    let stolen = fixture.rotate(&hers, 1, at(100)).await;
+    assert!(matches!(stolen, Rotated::Ended { refusal: Refusal::Reused, .. }));
+    fixture.revoke(RevokeTarget::Session(his.id), at(100)).await.unwrap();
+    let dead = 100 + ACCESS_S + MARGIN_S;
+    for (second, rows, refusal) in
+        [(dead - 1, 2, Refusal::Revoked), (dead, 1, Refusal::SessionExpired)]
+    {
+        let mut new = new_session(alice, 1);
+        new.session.created_at = at(second);
+        fixture.open_as(new).await;
+        assert_eq!(fixture.number(count).await, rows, "{second}");
+        let again = fixture.rotate(&hers, 1, at(second)).await;
+        assert!(matches!(again, Rotated::Refused(found) if found == refusal), "{again:?}");
+    }
+    fixture.store.sweep(at(dead - 1), 10).await.unwrap();
+    assert_eq!(fixture.number(count).await, 1);
+    fixture.store.sweep(at(dead), 10).await.unwrap();
+    assert_eq!(fixture.number(count).await, 0);
 }
 
 async fn a_login_lifts_the_user_to_the_version_floor(fixture: &Fixture) {

@@ -30,6 +30,7 @@ fn short() -> StoreOptions {
         statement_timeout: Duration::from_millis(200),
         lock_timeout: Duration::from_millis(100),
         idle_in_transaction_timeout: Duration::from_millis(200),
+        ..Default::default()
     }
 }
 
@@ -114,7 +115,8 @@ async fn db_22_a_read_only_postgres_serves_reads() {
     fixture.finish().await;
 }
 
-/// DB-06: no connection is free; the caller is told in time.
+/// DB-06: no connection is free; the caller is told in time, and what was
+/// revoked is still seen at once.
 #[tokio::test]
 async fn db_06_an_exhausted_pool_is_unavailable() {
     let Some(fixture) = Fixture::postgres("db_06_an_exhausted_pool").await else { return };
@@ -136,6 +138,9 @@ async fn db_06_an_exhausted_pool_is_unavailable() {
     while fixture.number(WAITING).await < i64::from(options.max_connections) {
         tokio::task::yield_now().await;
     }
+    let (head, log) = tokio::join!(store.look(0), store.log_after(0, 9));
+    assert_eq!((head.unwrap().head.seq, log.unwrap().len()), (0, 0));
+    assert!(store.database_time().await.unwrap().is_some());
     let answer = store.user(user).await;
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     other.execute("ROLLBACK").await.unwrap();

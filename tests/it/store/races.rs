@@ -14,8 +14,7 @@ use tokenward::{
     store::port::{CreateUser, OpenSession, RevokeTarget, Rotated, Store},
 };
 
-use super::fixture::{Fixture, advanced, at, new_account, new_session, revoke, rotate};
-use crate::support::determinism::START;
+use super::fixture::{Fixture, START, advanced, at, new_account, new_session, revoke, rotate};
 
 const RACERS: usize = 32;
 

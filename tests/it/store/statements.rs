@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use secrecy::ExposeSecret as _;
-use sqlx::{Connection as _, Executor as _, PgConnection, SqlSafeStr as _, SqliteConnection};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqlSafeStr as _,
+    SqliteConnection,
+};
 use tokenward::store::{migrations, sql};
 
 use super::fixture::Fixture;
@@ -29,6 +32,21 @@ async fn every_statement_prepares_on_postgres() {
         prepared.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     connection.close().await.unwrap();
+    fixture.finish().await;
+}
+
+/// P7: what a login and a list look at does not grow with what was revoked.
+#[tokio::test]
+async fn p7_live_sessions_are_found_by_their_own_index() {
+    let fixture = Fixture::sqlite().await;
+    let mut connection = SqliteConnection::connect(fixture.url.expose_secret()).await.unwrap();
+    for statement in [sql::SELECT_LIVE_SESSIONS, sql::REVOKE_OVER_LIMIT] {
+        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let plan = connection.fetch_all(explain).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+        let found = plan.iter().any(|step| step.contains("USING INDEX sessions_live"));
+        assert!(found, "{statement}: {plan:?}");
+    }
     fixture.finish().await;
 }
 

@@ -186,7 +186,7 @@ async fn open_store(
     let url = format!("sqlite:{}", folder.path().join("tokenward.db").display());
     let store = connect(&SecretString::from(url), StoreOptions::default()).await.unwrap();
     let instance = Instance {
-        issuer: policy.issuer.clone(),
+        issuer: Some(policy.issuer.clone()),
         max_access_lifetime: policy.max_access_lifetime(),
         max_session_lifetime: policy.max_session_lifetime(),
         clients: policy.clients.keys().cloned().collect(),
