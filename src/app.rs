@@ -31,7 +31,7 @@ use crate::{
         Auth, Parts,
         follow::Follower,
         index::{Freshness, LiveIndex, OnStale},
-        readiness::Readiness,
+        readiness::{self, CLOCK_DIFFERENCE_MAX, Readiness},
         sweep,
     },
     store::{
@@ -79,6 +79,9 @@ pub enum StartError {
         /// The configured one.
         configured: String,
     },
+    /// This machine's clock, or the database's, is wrong.
+    #[error("this machine's clock and the database's differ by {0:?}: set them right (NTP)")]
+    Clocks(Duration),
     /// The keys cannot be used.
     #[error("keys")]
     Keys(#[from] KeyringError),
@@ -138,23 +141,14 @@ impl Core {
         tls::install_crypto_provider();
         provider::install().map_err(|error| StartError::Workers(error.to_string()))?;
         let policy = Arc::new(settings.policy().map_err(StartError::Config)?);
-        let store = store::connect(&database_url(settings), store_options(settings)).await?;
-        let (head, session_life) = claim(store.as_ref(), &policy, &environment).await?;
+        let store =
+            store::connect(&database_url(settings), store_options(settings, access)).await?;
+        let (head, session_life) = claim(store.as_ref(), &policy, &environment, access).await?;
         let workers = start_workers(settings, &environment)?;
-<<<<<<< HEAD
-        let lives = TokenLives {
-            access: Duration::from_secs(u64::try_from(head.max_access_lifetime_s).unwrap_or(0)),
-            refresh: session_life,
-        };
+        let lives = TokenLives { access: head.max_access_lifetime(), refresh: session_life };
         let keys = Arc::new(match access {
             Access::Serve => load_keys(settings, lives, Arc::clone(&workers)).await?,
             Access::ManageOrCreate | Access::Manage => Keyring::empty(lives, Arc::clone(&workers)),
-=======
-        let lives = TokenLives { access: head.max_access_lifetime(), refresh: session_life };
-        let keys = Arc::new(match signing {
-            Signing::Needed => load_keys(settings, lives, Arc::clone(&workers)).await?,
-            Signing::NotNeeded => Keyring::empty(lives, Arc::clone(&workers)),
->>>>>>> fixstore
         });
         let passwords = passwords(settings, workers, &environment)?;
         let clock = Arc::clone(&environment.clock);
@@ -181,7 +175,7 @@ impl Core {
 /// Brings the database to this version's schema, and gives the names of the
 /// migrations that were new.
 pub async fn migrate(settings: &Settings) -> Result<Vec<&'static str>, StartError> {
-    Ok(store::migrate(&database_url(settings), store_options(settings)).await?)
+    Ok(store::migrate(&database_url(settings), store_options(settings, Access::Serve)).await?)
 }
 
 /// Can the configured certificate and its key be used?
@@ -278,21 +272,33 @@ async fn claim(
     store: &dyn Store,
     policy: &Policy,
     environment: &Environment,
+    access: Access,
 ) -> Result<(LogHead, Duration), StartError> {
     let instance = Instance {
-        issuer: Some(policy.issuer.clone()),
+        // Whose a new database is, a server decides, not a command beside it.
+        issuer: (access == Access::Serve).then(|| policy.issuer.clone()),
         max_access_lifetime: policy.max_access_lifetime(),
         max_session_lifetime: policy.max_session_lifetime(),
         clients: policy.clients.keys().cloned().collect(),
         epoch: random_uuid(environment.entropy.as_ref())?,
         now: environment.clock.now(),
     };
+    if access != Access::Serve {
+        compare_clocks(store, environment).await?;
+    }
     match store.claim(instance).await? {
         Claim::Ours { head, max_session_lifetime } => Ok((head, max_session_lifetime)),
         Claim::OtherIssuer { issuer } => {
             Err(StartError::OtherIssuer { found: issuer, configured: policy.issuer.clone() })
         }
     }
+}
+
+/// A server whose clock is wrong is not ready until it is right; a command
+/// must not write times that nobody else believes.
+async fn compare_clocks(store: &dyn Store, environment: &Environment) -> Result<(), StartError> {
+    let difference = readiness::clock_difference(environment.clock.as_ref(), store).await?;
+    if difference <= CLOCK_DIFFERENCE_MAX { Ok(()) } else { Err(StartError::Clocks(difference)) }
 }
 
 fn start_workers(
@@ -351,14 +357,14 @@ fn database_url(settings: &Settings) -> SecretString {
     SecretString::from(settings.database_url().expose().to_owned())
 }
 
-fn store_options(settings: &Settings) -> StoreOptions {
+fn store_options(settings: &Settings, access: Access) -> StoreOptions {
     StoreOptions {
         max_connections: settings.database.max_connections,
         acquire_timeout: settings.database.acquire_timeout.0,
         statement_timeout: settings.database.statement_timeout.0,
         lock_timeout: settings.database.lock_timeout.0,
         idle_in_transaction_timeout: settings.database.idle_in_transaction_timeout.0,
-        create: true,
+        create: access != Access::Manage,
         max_pages: None,
     }
 }

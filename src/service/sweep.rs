@@ -5,26 +5,20 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-<<<<<<< HEAD
     domain::{
-        clock::{Clock, Stamp},
+        clock::{Clock, Stamp, Timestamp},
         error::chain,
     },
-    store::port::Store,
+    store::port::{Store, StoreError, Swept},
 };
 
 use super::readiness::Readiness;
-=======
-    domain::{clock::Clock, error::chain},
-    store::port::{Store, StoreError, Swept},
-};
 
 /// The most transactions of one round of housekeeping.
 const BATCHES_MAX: u32 = 100;
 
 /// Between two transactions, so that logins get their turn.
 const PAUSE: Duration = Duration::from_millis(10);
->>>>>>> fixstore
 
 /// Deletes expired rows each `interval` until told to stop; at most `batch`
 /// rows of a kind in one transaction, so that it never holds up a login. A
@@ -39,30 +33,18 @@ pub async fn run(
 ) {
     let started = Stamp::of(clock.as_ref());
     loop {
-<<<<<<< HEAD
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(interval) => {}
-        }
-        if !readiness.clocks_agree() {
-            continue;
-        }
-        let now = Stamp::of(clock.as_ref()).prudent_wall(started);
-        match store.sweep(now, batch).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "removed expired rows"),
-            Err(error) => {
-                tracing::warn!(error = chain(&error), "expired rows could not be removed");
-=======
         let round = async {
             tokio::time::sleep(interval).await;
-            match remove_all(store.as_ref(), clock.as_ref(), batch).await {
+            if !readiness.clocks_agree() {
+                return;
+            }
+            let now = Stamp::of(clock.as_ref()).prudent_wall(started);
+            match remove_all(store.as_ref(), now, batch).await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "removed expired rows"),
                 Err(error) => {
                     tracing::warn!(error = chain(&error), "expired rows could not be removed");
                 }
->>>>>>> fixstore
             }
         };
         if stop.run_until_cancelled(round).await.is_none() {
@@ -72,10 +54,10 @@ pub async fn run(
 }
 
 /// Goes on while there is more, and gives how many rows went.
-async fn remove_all(store: &dyn Store, clock: &dyn Clock, batch: u32) -> Result<u64, StoreError> {
+async fn remove_all(store: &dyn Store, now: Timestamp, batch: u32) -> Result<u64, StoreError> {
     let mut removed = 0_u64;
     for _ in 0..BATCHES_MAX {
-        let Swept { rows, more } = store.sweep(clock.now(), batch).await?;
+        let Swept { rows, more } = store.sweep(now, batch).await?;
         removed = removed.saturating_add(rows);
         if !more {
             break;
