@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use tokenward::{
-    app::{Core, Environment, Signing, StartError},
+    app::{Access, Core, Environment, StartError},
     config::Settings,
     crypto::{
         generate::{self, KeyBits},
@@ -121,7 +121,7 @@ async fn faults(copies: &[(&str, &str)]) -> Vec<KeyFault> {
         clock: Arc::new(ManualClock::new()),
         entropy: Arc::new(SeededEntropy::new(7)),
     };
-    match Core::open(&settings, environment, Signing::Needed).await {
+    match Core::open(&settings, environment, Access::Serve).await {
         Ok(_) => Vec::new(),
         Err(StartError::Keys(error)) => error.problems.into_iter().map(|p| p.fault).collect(),
         Err(error) => panic!("{error}"),

@@ -31,7 +31,7 @@ impl ManualClock {
     }
 
     /// Sets it, to any time.
-    pub fn set(&self, now: Timestamp) {
+    pub(crate) fn set(&self, now: Timestamp) {
         self.0.store(now.micros(), Ordering::SeqCst);
     }
 }
