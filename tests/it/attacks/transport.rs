@@ -4,7 +4,7 @@
 use futures_util::future::join_all;
 use prost::Message as _;
 use tokenward::grpc::pb::auth::{
-    BatchVerifyRequest, BatchVerifyResponse, VerifyRequest, VerifyResponse,
+    BatchVerifyRequest, VerifyRequest, VerifyResponse, auth_service_client::AuthServiceClient,
 };
 
 use super::{
@@ -24,7 +24,6 @@ const INVALID: &str = "INACTIVE_REASON_INVALID";
 
 /// A served world, a connection, the honest token and a forged one.
 struct Scene {
-    #[expect(dead_code, reason = "lives as long as the scene")]
     served: Served,
     caller: Caller,
     good: String,
@@ -47,6 +46,13 @@ impl Scene {
     /// The reason that a message's token gets.
     async fn reason(&self, message: &[u8]) -> &'static str {
         reason(&self.verify(message).await)
+    }
+
+    /// The honest token is as good as before, and the server stops in order.
+    async fn end(self) {
+        self.assert_good_is_active().await;
+        drop(self.caller);
+        self.served.stop().await;
     }
 
     async fn assert_good_is_active(&self) {
@@ -74,8 +80,8 @@ async fn ve_25_huge_tokens() {
             let below = &text[..(1 << 20) - 4];
             assert_eq!(scene.reason(&field(1, below.as_bytes())).await, INVALID, "VE-25");
         }
-        scene.assert_good_is_active().await;
     }
+    scene.end().await;
 }
 
 /// VE-26: ten thousand hostile calls, many at a time, and an honest one among
@@ -90,6 +96,7 @@ async fn ve_26_honest_calls_among_hostile_ones() {
         let (verdicts, ()) = tokio::join!(join_all(calls), scene.assert_good_is_active());
         assert!(verdicts.iter().all(|reason| *reason == INVALID), "VE-26");
     }
+    scene.end().await;
 }
 
 fn bearer(value: &str) -> (&str, &str) {
@@ -149,7 +156,7 @@ async fn ve_29_ve_35_bytes_that_are_no_text() {
         let answer = scene.verify(&field(1, bytes)).await;
         assert_eq!(answer.code(), INVALID_ARGUMENT, "VE-29: {bytes:02x?}");
     }
-    scene.assert_good_is_active().await;
+    scene.end().await;
 }
 
 /// VE-30 decided: a few unknown fields are ignored (protobuf lets messages
@@ -186,7 +193,7 @@ async fn ve_30_odd_protobuf() {
         assert_eq!(answer.code(), INVALID_ARGUMENT, "VE-30: {what}");
         assert!(!answer.shows(&scene.good[..40]), "VR-05: {what}");
     }
-    scene.assert_good_is_active().await;
+    scene.end().await;
 }
 
 /// VE-31: nothing is inflated. The bytes begin as gzip does; what follows
@@ -205,7 +212,7 @@ async fn ve_31_compressed_requests() {
     let odd_flag =
         scene.caller.send("Verify", &framed(2, &field(1, scene.good.as_bytes())), &[]).await;
     assert_eq!(odd_flag.code(), INVALID_ARGUMENT, "VE-31: a flag that there is not");
-    scene.assert_good_is_active().await;
+    scene.end().await;
 }
 
 #[tokio::test]
@@ -218,7 +225,7 @@ async fn ve_32_empty_requests() {
         let code = scene.caller.send("Verify", body, &[]).await.code();
         assert_eq!(code, INVALID_ARGUMENT, "VE-32: a body of {} bytes", body.len());
     }
-    scene.assert_good_is_active().await;
+    scene.end().await;
 }
 
 /// One batch: each token gets the verdict that it gets alone.
@@ -230,8 +237,10 @@ async fn a_batch_judges_each_token_by_itself() {
         ..VerifyRequest::default()
     };
     let request = BatchVerifyRequest { requests: (0..100).map(question).collect() };
-    let answer = scene.caller.call("BatchVerify", &request.encode_to_vec(), &[]).await;
-    let verdicts = BatchVerifyResponse::decode(answer.message()).expect("verdicts").responses;
+    let mut client = AuthServiceClient::new(scene.served.channel().await);
+    let verdicts = client.batch_verify(request).await.expect("verdicts").into_inner().responses;
     let active: Vec<_> = verdicts.iter().map(|verdict| verdict.active).collect();
     assert_eq!(active, [true, false].repeat(50));
+    drop(client);
+    scene.end().await;
 }

@@ -1,6 +1,8 @@
 //! Every table once more, over a socket; and that no refusal says more than
 //! another (VR-01, VR-04, VR-05).
 
+use std::time::Duration;
+
 use prost::Message as _;
 use tokenward::grpc::pb::auth::{InactiveReason, VerifyResponse};
 
@@ -51,6 +53,12 @@ async fn vr_01_vr_04_vr_05_every_table_over_the_wire() {
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert!(verdict(&verify(&caller, &good).await).active, "VT-34: the honest token, after");
+    // VC-19: what was accepted on this connection a moment ago expires.
+    served.clock.advance(Duration::from_mins(15));
+    let expired = verdict(&verify(&caller, &good).await);
+    assert!(!expired.active && expired.reason() == InactiveReason::Expired, "VC-19");
+    drop(caller);
+    served.stop().await;
 }
 
 async fn verify(caller: &Caller, token: &str) -> Answer {

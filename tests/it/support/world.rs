@@ -67,7 +67,6 @@ pub(crate) struct World {
     pub(crate) core: Core,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) settings: Settings,
-    #[expect(dead_code, reason = "holds the folder until the world ends")]
     dir: TempDir,
 }
 
@@ -216,6 +215,7 @@ impl World {
 /// A world behind sockets.
 pub(crate) struct Served {
     pub(crate) grpc: SocketAddr,
+    #[expect(dead_code, reason = "for tests of the HTTP listener")]
     pub(crate) http: SocketAddr,
     pub(crate) auth: Arc<Auth>,
     pub(crate) clock: Arc<ManualClock>,
