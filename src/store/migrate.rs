@@ -41,8 +41,14 @@ pub(super) async fn apply<C: Migrate>(
     connection: &mut C,
     scripts: Scripts,
 ) -> Result<Vec<&'static str>, ConnectError> {
-    // An error here means that there is no such table yet.
-    let applied = connection.list_applied_migrations(TABLE).await.unwrap_or_default();
+    let applied = match connection.list_applied_migrations(TABLE).await {
+        Ok(applied) => applied,
+        Err(error) if is_no_such_table(&error) => Vec::new(),
+        Err(error) => {
+            let fault = Fault::caused_by("reading what has been migrated", error);
+            return Err(ConnectError::Unavailable(fault));
+        }
+    };
     let migrator = Migrator::with_migrations(resolved(scripts));
     let is_applied = |new: &Migration| {
         applied.iter().any(|old| old.version == new.version && old.checksum == new.checksum)
@@ -54,6 +60,13 @@ pub(super) async fn apply<C: Migrate>(
     let before = |version: i64| applied.iter().any(|old| old.version == version);
     let new = (1..).zip(scripts).filter(|(version, _)| !before(*version));
     Ok(new.map(|(_, (name, _))| *name).collect())
+}
+
+/// PostgreSQL has a code for it (`undefined_table`), SQLite only words.
+fn is_no_such_table(error: &MigrateError) -> bool {
+    let MigrateError::Execute(sqlx::Error::Database(error)) = error else { return false };
+    error.code().as_deref() == Some("42P01")
+        || error.message().strip_prefix("no such table: ") == Some(TABLE)
 }
 
 /// The number of a script is its place in the list.

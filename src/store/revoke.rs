@@ -4,6 +4,7 @@ use super::{
     accounts,
     engine::Engine,
     log::{self, Draft},
+    param::Param,
     port::{Revoke, RevokeTarget, StoreError},
     rows::Fields,
     sessions, sql,
@@ -17,21 +18,9 @@ pub(super) async fn revoke<DB: Engine>(
 ) -> Result<Option<Revocation>, StoreError> {
     match &request.target {
         RevokeTarget::Session(id) => sessions::revoke(unit, *id, draft(request, 0)).await,
-        RevokeTarget::User(id) => {
-            let bump = unit.query(sql::BUMP_USER).bind(*id);
-            match bumped(bump).await? {
-                Some(version) => log::append(unit, draft(request, version)).await.map(Some),
-                None => Ok(None),
-            }
-        }
+        RevokeTarget::User(id) => raise(unit, request, sql::BUMP_USER, (*id).into()).await,
         RevokeTarget::DisableUser(id) => disable(unit, request, *id).await,
-        RevokeTarget::Client(id) => {
-            let bump = unit.query(sql::BUMP_CLIENT).bind(id);
-            match bumped(bump).await? {
-                Some(version) => log::append(unit, draft(request, version)).await.map(Some),
-                None => Ok(None),
-            }
-        }
+        RevokeTarget::Client(id) => raise(unit, request, sql::BUMP_CLIENT, id.into()).await,
         RevokeTarget::All => revoke_all(unit, request).await.map(Some),
     }
 }
@@ -45,6 +34,19 @@ fn draft(request: &Revoke, min_version: i64) -> Draft {
         reason: request.reason.clone(),
         actor: request.actor,
     }
+}
+
+/// Raises the version of what is revoked, and writes the entry. `None` when
+/// there is no such row.
+async fn raise<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &Revoke,
+    statement: &'static str,
+    id: Param,
+) -> Result<Option<Revocation>, StoreError> {
+    let bump = unit.query(statement).bind(id);
+    let Some(version) = bumped(bump).await? else { return Ok(None) };
+    log::append(unit, draft(request, version)).await.map(Some)
 }
 
 /// The version that a row was raised to; `None` when no row was.

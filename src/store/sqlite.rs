@@ -55,6 +55,7 @@ pub(super) async fn open(
     options: StoreOptions,
 ) -> Result<Pools<Sqlite>, ConnectError> {
     migrate(path, options).await?;
+    warn_of_readers(path);
     let file = file(path, options);
     let read_only = file.clone().read_only(true);
     Ok(Pools {
@@ -146,6 +147,15 @@ fn create(path: &Path) -> Result<(), ConnectError> {
         Ok(file) => file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(failed),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(failed(error)),
+    }
+}
+
+/// Password hashes are for nobody else to read.
+fn warn_of_readers(path: &Path) {
+    let mode = path.0.metadata().map_or(0, |file| file.permissions().mode() & 0o777);
+    if mode & 0o044 != 0 {
+        let (file, mode) = (path.0.display(), format!("{mode:o}"));
+        tracing::warn!(%file, mode, "the database file can be read by others: chmod it to 600");
     }
 }
 

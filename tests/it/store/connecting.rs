@@ -1,9 +1,16 @@
 //! Opening databases, and refusing those that are not fit.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    io::Read as _,
+    os::unix::fs::PermissionsExt as _,
+    sync::Mutex,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokenward::{
     domain::error::chain,
     store::{ConnectError, StoreOptions, connect, migrate, migrations},
@@ -74,6 +81,46 @@ async fn db_28_postgres_is_migrated_by_many_at_once() {
     let Some(url) = server::fresh_database(test).await else { return };
     opened_together(&url).await;
     server::drop_database(&url).await;
+}
+
+/// A table that cannot be read for now is not one that is not there.
+#[tokio::test]
+async fn a_locked_list_of_migrations_is_an_outage() {
+    let Some(fixture) = Fixture::postgres("a_locked_list_of_migrations").await else { return };
+    fixture.alter_database("SET lock_timeout = 100").await;
+    let mut other = PgConnection::connect(fixture.url.expose_secret()).await.unwrap();
+    other.execute("BEGIN; LOCK TABLE _sqlx_migrations IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let error = open(fixture.url.expose_secret()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Unavailable(_)), "{error:?}");
+    assert!(chain(&error).contains("what has been migrated"), "{error:?}");
+    other.execute("ROLLBACK").await.unwrap();
+    open(fixture.url.expose_secret()).await.unwrap();
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_database_that_others_can_read_is_warned_of() {
+    let fixture = Fixture::sqlite().await;
+    let path = fixture.url.expose_secret().strip_prefix("sqlite:").unwrap();
+    for (mode, warned) in [(0o600, false), (0o640, true), (0o604, true)] {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        let told = told_while(open(fixture.url.expose_secret())).await;
+        assert_eq!(told.contains(&format!("mode=\"{mode:o}\"")), warned, "{told}");
+    }
+    fixture.finish().await;
+}
+
+/// What is logged while `opening` runs on this thread.
+async fn told_while(opening: impl Future<Output = Result<(), ConnectError>>) -> String {
+    let (mut read, write) = std::io::pipe().unwrap();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(write)).finish();
+    {
+        let _guard = tracing::subscriber::set_default(log);
+        opening.await.unwrap();
+    }
+    let mut told = String::new();
+    read.read_to_string(&mut told).unwrap();
+    told
 }
 
 #[tokio::test]

@@ -11,10 +11,13 @@ use std::{
 use futures_util::future::join_all;
 use tokenward::{
     domain::error::Refusal,
-    store::port::{CreateUser, OpenSession, RevokeTarget, Rotated, Store},
+    store::port::{Claim, CreateUser, OpenSession, RevokeTarget, Rotated, Store},
 };
 
-use super::fixture::{Fixture, START, advanced, at, new_account, new_session, revoke, rotate};
+use super::fixture::{
+    Fixture, ISSUER, START, advanced, at, client, instance, new_account, new_session, revoke,
+    rotate,
+};
 
 const RACERS: usize = 32;
 
@@ -34,6 +37,7 @@ on_both_engines! {
     rv_20_logins_beside_a_global_revocation_are_before_or_after
     logins_of_one_user_after_a_global_revocation_all_succeed
     sweeping_beside_logins_conflicts_with_nobody
+    db_16_steps_that_read_before_they_write_pass_beside_writers
 }
 
 /// Two stores, as two replicas have them.
@@ -292,4 +296,30 @@ async fn sweeping_beside_logins_conflicts_with_nobody(fixture: &Fixture) {
     assert_eq!(usize::try_from(left), Ok(RACERS / 2));
     stores[1].close().await;
     tokio::time::timeout(Duration::from_secs(5), fixture.store.user(user)).await.unwrap().unwrap();
+}
+
+/// A claim without an issuer reads before it writes. In a deferred transaction
+/// on SQLite it would fail with 517 whenever another process has written in
+/// between, without waiting at all.
+async fn db_16_steps_that_read_before_they_write_pass_beside_writers(fixture: &Fixture) {
+    const ROUNDS: usize = 5;
+    let stores = replicas(fixture).await;
+    race(RACERS, |number| {
+        let store = Arc::clone(&stores[number % 2]);
+        async move {
+            for round in 0..ROUNDS {
+                let mut wanted = instance(ISSUER);
+                wanted.issuer = None;
+                wanted.clients = vec![client(&format!("c{number}-{round}"))];
+                let claim = store.claim(wanted).await.unwrap();
+                assert!(matches!(claim, Claim::Ours { .. }), "{claim:?}");
+                store.revoke(revoke(RevokeTarget::All, at(1))).await.unwrap().unwrap();
+            }
+        }
+    })
+    .await;
+    let floor = fixture.number("SELECT version_floor FROM revocation_head").await;
+    assert_eq!(usize::try_from(floor), Ok(RACERS * ROUNDS), "each has raised it once");
+    assert_eq!(fixture.log().await.len(), RACERS * ROUNDS);
+    stores[1].close().await;
 }
