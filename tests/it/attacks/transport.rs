@@ -12,7 +12,7 @@ use super::{
     raw_call::{Answer, Caller, field, framed},
     table::Trial,
 };
-use crate::support::world::Served;
+use crate::support::served::Served;
 
 const OK: i32 = 0;
 const INVALID_ARGUMENT: i32 = 3;

@@ -23,9 +23,7 @@ async fn program(engine: Engine) -> Option<Program> {
             Program::new().env("TOKENWARD_DATABASE_URL", &fresh_database(&test).await?)
         }
     };
-    // Cheap hashes: it is not the passwords that are tested here.
-    let program = program.set("password.memory_kib", "7168").set("password.iterations", "1");
-    let program = program.with_keys();
+    let program = program.with_cheap_hashes().with_keys();
     program.create_user(&["alice"]);
     Some(program)
 }

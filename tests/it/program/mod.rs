@@ -4,6 +4,8 @@ mod bad_input;
 mod commands;
 mod killed;
 mod quickstart;
+mod secrets;
+mod tour;
 
 use tokenward::grpc::pb::auth::{
     LoginRequest, LoginResponse, VerifyRequest, VerifyResponse,

@@ -9,9 +9,6 @@ use std::{
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{
-    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection,
-};
 use tempfile::TempDir;
 use tokenward::{
     domain::{
@@ -33,11 +30,8 @@ use tokenward::{
 };
 use uuid::Uuid;
 
-use crate::support::postgres;
-
-/// The beginning of every test, 2100-01-01T00:00:00Z: later than the clock of
-/// any database, whose time can count as well.
-pub(super) const START: Timestamp = Timestamp::from_seconds(4_102_444_800);
+pub(super) use crate::support::determinism::START;
+use crate::support::{beside, postgres};
 
 pub(super) const ISSUER: &str = "https://auth.example.org";
 pub(super) const ACCESS_S: u64 = 900;
@@ -116,24 +110,12 @@ impl Fixture {
 
     /// Runs SQL on a connection of its own, beside the store.
     pub(super) async fn raw(&self, sql: &str) {
-        let (url, sql) = (self.url.expose_secret(), AssertSqlSafe(sql.to_owned()));
-        if self.folder.is_some() {
-            SqliteConnection::connect(url).await.unwrap().execute(sql).await.unwrap();
-        } else {
-            PgConnection::connect(url).await.unwrap().execute(sql).await.unwrap();
-        }
+        beside::run(self.url.expose_secret(), sql).await;
     }
 
     /// The one number that SQL gives, on a connection of its own.
     pub(super) async fn number(&self, sql: &str) -> i64 {
-        let (url, sql) = (self.url.expose_secret(), AssertSqlSafe(sql.to_owned()));
-        if self.folder.is_some() {
-            let mut connection = SqliteConnection::connect(url).await.unwrap();
-            connection.fetch_one(sql).await.unwrap().get(0)
-        } else {
-            let mut connection = PgConnection::connect(url).await.unwrap();
-            connection.fetch_one(sql).await.unwrap().get(0)
-        }
+        beside::number(self.url.expose_secret(), sql).await
     }
 
     /// Changes a setting for later connections to this PostgreSQL database.

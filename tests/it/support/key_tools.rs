@@ -11,12 +11,15 @@ use std::{
 
 use tokenward::{
     crypto::{
+        generate::{KeyBits, generate},
         key_directory::KeyringError,
         keyring::{Keyring, TokenLives},
         workers::{WorkerSettings, Workers},
     },
     domain::clock::SystemClock,
 };
+
+use super::skip::has_tool;
 
 /// The lifetimes that tests use.
 pub(crate) const LIVES: TokenLives =
@@ -25,15 +28,20 @@ pub(crate) const LIVES: TokenLives =
 /// Two keys that never change during a run: making one takes a while.
 static KEYS: LazyLock<[String; 2]> = LazyLock::new(|| {
     let bench = Bench::new();
-    [0, 1].map(|_| {
-        bench.run("openssl genrsa -out k 2048");
-        bench.text("k")
+    ["one.pem", "two.pem"].map(|name| {
+        generate(&bench.path("access"), name, KeyBits::Rsa2048).expect("a key");
+        bench.text(&format!("access/{name}"))
     })
 });
 
-/// An RSA-2048 key of `openssl genrsa`.
+/// An RSA-2048 key as PKCS#8 PEM.
 pub(crate) fn good_key() -> &'static str {
     &KEYS[0]
+}
+
+/// Are both programs here with which people make keys?
+pub(crate) fn has_key_programs() -> bool {
+    has_tool("ssh-keygen", "-?") && has_tool("openssl", "version")
 }
 
 /// A scratch folder to make keys in, with the two key directories.
@@ -63,7 +71,7 @@ impl Bench {
     }
 
     /// Runs a program in the folder, its arguments separated by spaces (`''`
-    /// is an empty one). These programs are part of what the tests need.
+    /// is an empty one). Whoever calls this has asked whether it is there.
     pub(crate) fn run(&self, line: &str) {
         let mut words = line.split(' ').map(|word| if word == "''" { "" } else { word });
         let program = words.next().expect("a program");
@@ -72,7 +80,7 @@ impl Bench {
             .current_dir(self.0.path())
             .stdin(Stdio::null())
             .output()
-            .unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
+            .unwrap_or_else(|error| panic!("{line}: {error}"));
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {errors}");
     }

@@ -1,11 +1,13 @@
 //! What tests share.
 
 pub(crate) mod altered_key;
+pub(crate) mod beside;
 pub(crate) mod command;
 pub(crate) mod determinism;
 pub(crate) mod key_faults;
 pub(crate) mod key_tools;
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod served;
 pub(crate) mod skip;
 pub(crate) mod world;

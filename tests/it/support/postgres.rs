@@ -81,6 +81,7 @@ fn binaries() -> Option<PathBuf> {
 /// Stops the server and removes its folder once the test process is gone:
 /// then nobody holds the other end of its standard input any more.
 const WATCHDOG: &str = r#"
+PATH="$PATH:/usr/bin:/bin"
 "$1"/postgres -D "$2"/data -k "$2" -c listen_addresses= -c fsync=off -c full_page_writes=off \
     -c max_connections=300 >"$2"/log 2>&1 </dev/null &
 cat >/dev/null
@@ -106,7 +107,7 @@ fn start(binaries: &Path) -> String {
 }
 
 fn watch(user: Option<(u32, u32)>, binaries: &Path, folder: &Path) {
-    let mut watchdog = as_user(user, Command::new("sh"));
+    let mut watchdog = as_user(user, Command::new("/bin/sh"));
     watchdog.args(["-c", WATCHDOG, "sh"]).arg(binaries).arg(folder).current_dir(folder);
     // Out of the terminal's process group: Ctrl-C must not stop the cleaning.
     watchdog.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicU16, Ordering},
         mpsc,
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Tokenward in a scratch folder of its own, where `tokenward-data` will be.
 /// Its servers listen on free ports of 127.0.0.1 unless told otherwise.
 pub(crate) struct Program {
-    dir: TempDir,
+    dir: Arc<TempDir>,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Program {
 impl Program {
     /// Nothing but an empty folder.
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
+        let dir = Arc::new(tempfile::tempdir().expect("a folder"));
         Self { dir, arguments: Vec::new(), variables: Vec::new() }
             .set("grpc.listen", "127.0.0.1:0")
             .set("http.listen", "127.0.0.1:0")
@@ -49,6 +49,12 @@ impl Program {
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.arguments.extend(["--set".to_owned(), format!("{name}={value}")]);
         self
+    }
+
+    /// Passwords are hashed as cheaply as is allowed: for tests of other
+    /// things.
+    pub(crate) fn with_cheap_hashes(self) -> Self {
+        self.set("password.memory_kib", "7168").set("password.iterations", "1")
     }
 
     /// Every command gets this environment variable.
@@ -115,9 +121,11 @@ impl Program {
         let mut child = command.spawn().expect("the program starts");
         let stderr = child.stderr.take().expect("piped");
         let log = Arc::new(Mutex::new(String::new()));
-        let started = read_log(stderr, Arc::clone(&log));
+        let (sender, started) = mpsc::channel();
+        let reader = Some(read_log(stderr, Arc::clone(&log), sender));
         // From here on it is killed if anything fails.
-        let mut server = Running { child, log, grpc: unspecified(), http: unspecified() };
+        let (grpc, http, dir) = (unspecified(), unspecified(), Arc::clone(&self.dir));
+        let mut server = Running { child, log, reader, grpc, http, _dir: dir };
         let Ok(addresses) = started.recv_timeout(PATIENCE) else {
             panic!("the server did not start:\n{}", server.log());
         };
@@ -142,10 +150,14 @@ impl Program {
 pub(crate) struct Running {
     child: Child,
     log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
     /// The gRPC listener.
     pub(crate) grpc: SocketAddr,
     /// The HTTP listener.
     pub(crate) http: SocketAddr,
+    /// A server opens further connections to its database later: its folder
+    /// must not go before it does.
+    _dir: Arc<TempDir>,
 }
 
 impl Running {
@@ -163,6 +175,16 @@ impl Running {
     pub(crate) fn stop(mut self) {
         self.signal(Signal::TERM);
         assert_eq!(self.exit_code(), Some(0), "{}", self.log());
+    }
+
+    /// The same; gives the whole log.
+    pub(crate) fn stop_and_log(mut self) -> String {
+        self.signal(Signal::TERM);
+        assert_eq!(self.exit_code(), Some(0), "{}", self.log());
+        // The process is gone; its last lines may still be in the pipe.
+        let reader = self.reader.take().expect("not joined before");
+        reader.join().expect("the log was read to its end");
+        self.log()
     }
 
     /// `kill -9`: the process is gone, and had no moment to prepare for it.
@@ -211,8 +233,8 @@ pub(crate) fn free_port() -> u16 {
 fn read_log(
     stderr: ChildStderr,
     log: Arc<Mutex<String>>,
-) -> mpsc::Receiver<(SocketAddr, SocketAddr)> {
-    let (sender, started) = mpsc::channel();
+    sender: mpsc::Sender<(SocketAddr, SocketAddr)>,
+) -> JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
@@ -225,8 +247,7 @@ fn read_log(
                 let _ = sender.send((grpc, http));
             }
         }
-    });
-    started
+    })
 }
 
 fn unspecified() -> SocketAddr {

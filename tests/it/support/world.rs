@@ -1,5 +1,5 @@
 //! A whole Tokenward in the test process: real keys, a real database, a
-//! clock that is moved by hand, and sockets if they are asked for.
+//! clock that is moved by hand. [`super::served`] puts it behind sockets.
 
 use std::{
     net::SocketAddr,
@@ -11,7 +11,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 use tokenward::{
-    app::{Access, Core, Environment, Server},
+    app::{Access, Core, Environment},
     config::{DatabaseUrl, Settings, Span},
     crypto::generate::{self, KeyBits},
     domain::{account::Identifier, error::AuthError, id::UserId, password::Password},
@@ -23,9 +23,6 @@ use tokenward::{
         verify::{Question, Verdict},
     },
 };
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 
 use super::{
     determinism::{ManualClock, SeededEntropy},
@@ -67,7 +64,7 @@ pub(crate) struct World {
     pub(crate) core: Core,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) settings: Settings,
-    dir: TempDir,
+    pub(super) dir: TempDir,
 }
 
 /// Settings for tests: cheap hashes, sockets on any free port.
@@ -92,6 +89,16 @@ impl World {
 
     /// A world whose settings were changed first.
     pub(crate) async fn with(engine: Engine, change: impl FnOnce(&mut Settings)) -> Option<Self> {
+        let world = Self::before_its_first_look(engine, change).await?;
+        world.look().await;
+        Some(world)
+    }
+
+    /// The same, before it knows anything of the revocation log.
+    pub(crate) async fn before_its_first_look(
+        engine: Engine,
+        change: impl FnOnce(&mut Settings),
+    ) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a folder");
         let mut settings = settings(dir.path());
         if engine == Engine::Postgres {
@@ -108,9 +115,7 @@ impl World {
         let entropy = Arc::new(SeededEntropy::new(7));
         let environment = Environment { clock: clock.clone(), entropy };
         let core = Core::open(&settings, environment, Access::Serve).await.expect("a core");
-        let world = Self { core, clock, settings, dir };
-        world.look().await;
-        world
+        Self { core, clock, settings, dir }
     }
 
     pub(crate) fn auth(&self) -> &Arc<Auth> {
@@ -196,54 +201,6 @@ impl World {
         let token = token.expose_secret().to_owned();
         let question = Question { token, ..Question::default() };
         self.auth().verify(&question).await.expect("a verdict")
-    }
-
-    /// Puts the world behind sockets.
-    pub(crate) async fn serve(self) -> Served {
-        let bound = Server::bind(self.settings.clone(), self.core).await.expect("bound");
-        let (grpc, http) = (bound.grpc_address().unwrap(), bound.http_address().unwrap());
-        let auth = bound.auth();
-        let stop = CancellationToken::new();
-        let running = tokio::spawn(bound.run(stop.clone()));
-        let clock = self.clock;
-        let served = Served { grpc, http, auth, clock, stop, running, dir: self.dir };
-        served.until_ready().await;
-        served
-    }
-}
-
-/// A world behind sockets.
-pub(crate) struct Served {
-    pub(crate) grpc: SocketAddr,
-    #[expect(dead_code, reason = "for tests of the HTTP listener")]
-    pub(crate) http: SocketAddr,
-    pub(crate) auth: Arc<Auth>,
-    pub(crate) clock: Arc<ManualClock>,
-    stop: CancellationToken,
-    running: JoinHandle<()>,
-    #[expect(dead_code, reason = "holds the folder until the server ends")]
-    dir: TempDir,
-}
-
-impl Served {
-    pub(crate) async fn channel(&self) -> Channel {
-        let endpoint = Channel::from_shared(format!("http://{}", self.grpc)).expect("a URL");
-        endpoint.connect().await.expect("the server accepts")
-    }
-
-    async fn until_ready(&self) {
-        for _ in 0..500 {
-            if self.auth.verify(&question("x")).await.is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("the server did not become ready");
-    }
-
-    pub(crate) async fn stop(self) {
-        self.stop.cancel();
-        self.running.await.expect("no panic");
     }
 }
 

@@ -7,7 +7,13 @@ use tokenward::grpc::pb::auth::{
 };
 use tonic::{Request, transport::Channel};
 
-use super::{House, house::PASSWORD};
+use super::{ISSUER, serve};
+use crate::{
+    on_both_engines,
+    support::world::{Engine, PASSWORD},
+};
+
+on_both_engines!(a_session_from_register_to_revoke);
 
 pub(super) async fn register(client: &mut AuthServiceClient<Channel>) -> String {
     let request = RegisterRequest {
@@ -37,6 +43,10 @@ pub(super) fn about(token: &str) -> VerifyRequest {
     VerifyRequest { token: token.to_owned(), ..VerifyRequest::default() }
 }
 
+pub(super) fn refresh_request(token: &str) -> RefreshRequest {
+    RefreshRequest { refresh_token: token.to_owned(), ..RefreshRequest::default() }
+}
+
 /// The token of `pair` in the metadata of `message`.
 fn with_token<T>(message: T, pair: &TokenPair) -> Request<T> {
     let mut request = Request::new(message);
@@ -45,10 +55,9 @@ fn with_token<T>(message: T, pair: &TokenPair) -> Request<T> {
     request
 }
 
-#[tokio::test]
-async fn a_session_from_register_to_revoke() {
-    let house = House::open().await;
-    let mut client = house.client().await;
+async fn a_session_from_register_to_revoke(engine: Engine) {
+    let Some(served) = serve(engine).await else { return };
+    let mut client = served.client().await;
     let user_id = register(&mut client).await;
     let logged_in = login(&mut client).await;
     let pair = logged_in.tokens.unwrap();
@@ -61,10 +70,9 @@ async fn a_session_from_register_to_revoke() {
     assert_eq!(claims.audience, ["api"]);
     assert_eq!(claims.scopes, ["read", "write"]);
     assert_eq!(claims.expire_time, pair.expire_time);
-    assert!(claims.json.starts_with(r#"{"iss":"https://auth.example.org","aud":"api""#));
+    assert!(claims.json.starts_with(&format!(r#"{{"iss":"{ISSUER}","aud":"api""#)));
 
-    let request =
-        RefreshRequest { refresh_token: pair.refresh_token.clone(), ..RefreshRequest::default() };
+    let request = refresh_request(&pair.refresh_token);
     let refreshed = client.refresh(request.clone()).await.unwrap().into_inner();
     let replayed = client.refresh(request).await.unwrap().into_inner();
     assert!(!refreshed.replayed && replayed.replayed);
@@ -86,13 +94,14 @@ async fn a_session_from_register_to_revoke() {
     assert!(!verdict.active && verdict.reason() == InactiveReason::Revoked);
     assert_eq!(verdict.revocation.unwrap().reason, "LOGOUT");
     assert!(verdict.revocation_seq >= seq);
+    served.stop().await;
 }
 
 /// VE-24, VE-25: a token over the limit is a bad token, not a bad request.
 #[tokio::test]
 async fn ve_24_a_batch_of_the_largest_tokens_is_judged() {
-    let house = House::open().await;
-    let mut client = house.client().await;
+    let served = serve(Engine::Sqlite).await.unwrap();
+    let mut client = served.client().await;
     register(&mut client).await;
     let good = login(&mut client).await.tokens.unwrap().access_token;
     let mut requests = vec![about(&"A.".repeat(4096)); 98];
@@ -107,8 +116,8 @@ async fn ve_24_a_batch_of_the_largest_tokens_is_judged() {
 
 #[tokio::test]
 async fn get_jwks_has_the_bytes_that_http_serves() {
-    let house = House::open().await;
-    let over_grpc = house.client().await.get_jwks(GetJwksRequest {}).await.unwrap();
-    let over_http = super::http::ask(&house, "GET", "/.well-known/jwks.json", "").await;
+    let served = serve(Engine::Sqlite).await.unwrap();
+    let over_grpc = served.client().await.get_jwks(GetJwksRequest {}).await.unwrap();
+    let over_http = super::http::ask(&served, "GET", "/.well-known/jwks.json", "").await;
     assert_eq!(over_grpc.into_inner().jwks_json, over_http.body);
 }

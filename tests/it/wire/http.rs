@@ -1,11 +1,17 @@
 //! The HTTP edge, as caches, browsers and probes meet it.
 
+use tokenward::config::{Settings, Span};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::timeout,
 };
 
-use super::House;
+use super::{serve, serve_without_log, usual};
+use crate::support::{
+    served::{PATIENCE, Served},
+    world::{Engine, World},
+};
 
 const JWKS: &str = "/.well-known/jwks.json";
 
@@ -23,8 +29,8 @@ impl Answer {
 }
 
 /// One request, with further header lines.
-pub(super) async fn ask(house: &House, method: &str, path: &str, headers: &str) -> Answer {
-    let mut stream = TcpStream::connect(house.http).await.unwrap();
+pub(super) async fn ask(served: &Served, method: &str, path: &str, headers: &str) -> Answer {
+    let mut stream = TcpStream::connect(served.http).await.unwrap();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n{headers}\r\n"
     );
@@ -38,8 +44,8 @@ pub(super) async fn ask(house: &House, method: &str, path: &str, headers: &str) 
 
 #[tokio::test]
 async fn ht_01_ht_02_the_key_set_and_its_headers() {
-    let house = House::closed("https://auth.example.org").await;
-    let answer = ask(&house, "GET", JWKS, "").await;
+    let served = serve(Engine::Sqlite).await.unwrap();
+    let answer = ask(&served, "GET", JWKS, "").await;
     assert_eq!(answer.status, 200);
     assert!(answer.body.starts_with(r#"{"keys":[{"#), "{}", answer.body);
     assert_eq!(answer.header("content-type"), Some("application/json"));
@@ -51,7 +57,7 @@ async fn ht_01_ht_02_the_key_set_and_its_headers() {
     let etag = answer.header("etag").unwrap();
     assert!(etag.starts_with('"') && etag.ends_with('"'), "{etag}");
 
-    let head = ask(&house, "HEAD", JWKS, "").await;
+    let head = ask(&served, "HEAD", JWKS, "").await;
     assert_eq!((head.status, head.body.as_str()), (200, ""));
     assert_eq!(head.header("content-length"), Some(length.as_str()));
     assert_eq!(head.header("etag"), Some(etag));
@@ -59,40 +65,40 @@ async fn ht_01_ht_02_the_key_set_and_its_headers() {
     for condition in [etag, "*", &format!("\"x\", W/{etag}")] {
         for method in ["GET", "HEAD"] {
             let headers = format!("If-None-Match: {condition}\r\n");
-            let unchanged = ask(&house, method, JWKS, &headers).await;
+            let unchanged = ask(&served, method, JWKS, &headers).await;
             assert_eq!((unchanged.status, unchanged.body.as_str()), (304, ""));
             assert_eq!(unchanged.header("etag"), Some(etag));
             assert_eq!(unchanged.header("cache-control"), Some("public, max-age=300"));
         }
     }
-    let changed = ask(&house, "GET", JWKS, "If-None-Match: \"x\"\r\n").await;
+    let changed = ask(&served, "GET", JWKS, "If-None-Match: \"x\"\r\n").await;
     assert_eq!((changed.status, changed.body), (200, answer.body));
 }
 
 #[tokio::test]
 async fn browsers_may_ask_across_origins() {
-    let house = House::closed("https://auth.example.org").await;
+    let served = serve(Engine::Sqlite).await.unwrap();
     let headers = "Origin: https://spa.example\r\nAccess-Control-Request-Method: GET\r\n";
-    let answer = ask(&house, "OPTIONS", JWKS, headers).await;
+    let answer = ask(&served, "OPTIONS", JWKS, headers).await;
     assert_eq!((answer.status, answer.body.as_str()), (204, ""));
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     assert_eq!(answer.header("access-control-allow-methods"), Some("GET, HEAD"));
-    let document = ask(&house, "GET", "/.well-known/openid-configuration", headers).await;
+    let document = ask(&served, "GET", "/.well-known/openid-configuration", headers).await;
     assert_eq!(document.header("access-control-allow-origin"), None, "HT-09");
 }
 
 #[tokio::test]
 async fn ht_03_ht_08_other_methods_and_paths() {
-    let house = House::closed("https://auth.example.org").await;
+    let served = serve(Engine::Sqlite).await.unwrap();
     for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE"] {
-        let answer = ask(&house, method, JWKS, "").await;
+        let answer = ask(&served, method, JWKS, "").await;
         assert_eq!(answer.status, 405, "{method}");
         let allow = answer.header("allow").unwrap();
         assert!(["GET", "HEAD", "OPTIONS"].iter().all(|m| allow.contains(m)), "{allow}");
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         assert!(answer.body.contains(r#""status":405"#));
     }
-    assert_eq!(ask(&house, "OPTIONS", "/livez", "").await.status, 405);
+    assert_eq!(ask(&served, "OPTIONS", "/livez", "").await.status, 405);
     for path in [
         "/",
         "//",
@@ -101,21 +107,25 @@ async fn ht_03_ht_08_other_methods_and_paths() {
         "/%2e%2e/livez",
         "/livez;x",
     ] {
-        let answer = ask(&house, "GET", path, "").await;
+        let answer = ask(&served, "GET", path, "").await;
         assert_eq!(answer.status, 404, "{path}");
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
-    let absent = ask(&house, "HEAD", "/absent", "").await;
+    let absent = ask(&served, "HEAD", "/absent", "").await;
     assert_eq!((absent.status, absent.body.as_str()), (404, ""));
-    assert_eq!(ask(&house, "GET", &format!("{JWKS}?x=1"), "").await.status, 200);
+    assert_eq!(ask(&served, "GET", &format!("{JWKS}?x=1"), "").await.status, 200);
 }
 
 /// HT-07, HT-14: the documents come from the configuration alone.
 #[tokio::test]
 async fn ht_14_documents_do_not_depend_on_the_request() {
-    let house = House::closed("https://example.org/a").await;
+    let with_path = |settings: &mut Settings| {
+        usual(settings);
+        "https://example.org/a".clone_into(&mut settings.issuer);
+    };
+    let served = World::with(Engine::Sqlite, with_path).await.unwrap().serve().await;
     let poison =
         "X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: http\r\nForwarded: host=e\r\n";
     let paths = [
@@ -126,34 +136,65 @@ async fn ht_14_documents_do_not_depend_on_the_request() {
         "/.well-known/openid-configuration/a",
         "/.well-known/oauth-authorization-server/a",
     ];
-    let expected = ask(&house, "GET", paths[0], "").await.body;
+    let expected = ask(&served, "GET", paths[0], "").await.body;
     assert!(expected.contains(r#""issuer":"https://example.org/a""#), "{expected}");
     assert!(expected.contains(r#""jwks_uri":"https://example.org/a/.well-known/jwks.json""#));
     assert!(!expected.contains("evil") && !expected.contains("[]"), "{expected}");
     for path in paths {
-        let answer = ask(&house, "GET", path, poison).await;
+        let answer = ask(&served, "GET", path, poison).await;
         assert_eq!((answer.status, &answer.body), (200, &expected), "{path}");
         assert_eq!(answer.header("content-type"), Some("application/json"));
     }
-    assert_eq!(ask(&house, "GET", "/a/.well-known/jwks.json", "").await.status, 200);
+    assert_eq!(ask(&served, "GET", "/a/.well-known/jwks.json", "").await.status, 200);
 }
 
+/// The states of `/readyz`, from before the log is read to the drain.
 #[tokio::test]
 async fn ht_17_probes() {
-    let mut house = House::closed("https://auth.example.org").await;
-    let ready = async |house: &House| {
-        let answer = ask(house, "GET", "/readyz", "").await;
+    let served = serve_without_log(Engine::Sqlite).await.unwrap();
+    let ready = async || {
+        let answer = ask(&served, "GET", "/readyz", "").await;
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         (answer.status, answer.body)
     };
     let obstacle = "revocation log not loaded, or too old\n".to_owned();
-    assert_eq!(ready(&house).await, (503, obstacle));
-    assert_eq!(ask(&house, "GET", "/livez", "").await.status, 200);
-    house.load().await;
-    assert_eq!(ready(&house).await, (200, "ready\n".to_owned()));
-    house.store.close().await;
-    assert_eq!(ask(&house, "GET", "/livez", "").await.status, 200);
-    assert_eq!(ask(&house, "GET", JWKS, "").await.status, 200, "without the database");
-    house.readiness.drain();
-    assert_eq!(ready(&house).await, (503, "draining\n".to_owned()));
+    assert_eq!(ready().await, (503, obstacle));
+    assert_eq!(ask(&served, "GET", "/livez", "").await.status, 200);
+    served.show_log().await;
+    assert_eq!(ready().await, (200, "ready\n".to_owned()));
+    served.store.close().await;
+    assert_eq!(ask(&served, "GET", "/livez", "").await.status, 200);
+    assert_eq!(ask(&served, "GET", JWKS, "").await.status, 200, "without the database");
+}
+
+/// While it drains, the server still answers, and asks for no more.
+#[tokio::test]
+async fn ht_17_a_draining_server_says_so() {
+    let patient = |settings: &mut Settings| settings.shutdown.grace = Span(PATIENCE);
+    let served = World::with(Engine::Sqlite, patient).await.unwrap().serve().await;
+    served.drain();
+    assert_eq!(obstacle(&served).await, "draining\n");
+    assert_eq!(ask(&served, "GET", "/livez", "").await.status, 200);
+    assert_eq!(ask(&served, "GET", JWKS, "").await.status, 200);
+}
+
+/// The clock of the tests is far from the one of PostgreSQL.
+#[tokio::test]
+async fn a_replica_whose_clock_is_wrong_is_not_ready() {
+    let Some(served) = serve(Engine::Postgres).await else { return };
+    let told = obstacle(&served).await;
+    assert!(told.starts_with("this machine's clock and the database's differ"), "{told}");
+}
+
+/// What `/readyz` says as soon as the server is not ready.
+async fn obstacle(served: &Served) -> String {
+    let told = async {
+        loop {
+            let answer = ask(served, "GET", "/readyz", "").await;
+            if answer.status == 503 {
+                return answer.body;
+            }
+        }
+    };
+    timeout(PATIENCE, told).await.expect("it is not ready soon")
 }

@@ -1,7 +1,6 @@
 //! What operators and their tools rely on: health and reflection.
 
-use std::time::Duration;
-
+use tokenward::config::{Settings, Span};
 use tokio::time::timeout;
 use tonic::{Code, Streaming};
 use tonic_health::pb::{
@@ -14,9 +13,12 @@ use tonic_reflection::pb::{
 };
 use tonic_types::StatusExt as _;
 
-use super::House;
+use super::{serve, serve_without_log, usual};
+use crate::support::{
+    served::PATIENCE,
+    world::{Engine, World},
+};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const FOLLOWING: [&str; 3] = ["", "readiness", "tokenward.auth.v1.AuthService"];
 
 fn of(service: &str) -> HealthCheckRequest {
@@ -30,13 +32,14 @@ async fn next(watch: &mut Streaming<HealthCheckResponse>) -> Option<ServingStatu
 
 #[tokio::test]
 async fn gt_31_health_follows_readiness() {
-    let mut house = House::closed("https://auth.example.org").await;
-    let mut client = HealthClient::new(house.channel().await);
+    let served = serve_without_log(Engine::Sqlite).await.unwrap();
+    let mut client = HealthClient::new(served.channel().await);
     let mut watch = client.watch(of("")).await.unwrap().into_inner();
     assert_eq!(next(&mut watch).await, Some(ServingStatus::NotServing));
-    for (loaded, expected) in [(false, ServingStatus::NotServing), (true, ServingStatus::Serving)] {
-        if loaded {
-            house.load().await;
+    for (readable, expected) in [(false, ServingStatus::NotServing), (true, ServingStatus::Serving)]
+    {
+        if readable {
+            served.show_log().await;
         }
         for service in FOLLOWING {
             let status = client.check(of(service)).await.unwrap().into_inner().status();
@@ -46,16 +49,29 @@ async fn gt_31_health_follows_readiness() {
         assert_eq!(live, ServingStatus::Serving);
     }
     assert_eq!(next(&mut watch).await, Some(ServingStatus::Serving));
-    house.readiness.drain();
+    served.stop().await;
+    let last = next(&mut watch).await;
+    assert!(matches!(last, None | Some(ServingStatus::NotServing)), "{last:?}");
+}
+
+#[tokio::test]
+async fn gt_31_watchers_are_told_of_a_drain() {
+    let patient = |settings: &mut Settings| {
+        usual(settings);
+        settings.shutdown.grace = Span(PATIENCE);
+    };
+    let served = World::with(Engine::Sqlite, patient).await.unwrap().serve().await;
+    let mut client = HealthClient::new(served.channel().await);
+    let mut watch = client.watch(of("")).await.unwrap().into_inner();
+    assert_eq!(next(&mut watch).await, Some(ServingStatus::Serving));
+    served.drain();
     assert_eq!(next(&mut watch).await, Some(ServingStatus::NotServing));
-    house.shutdown.cancel();
-    assert_eq!(next(&mut watch).await, None, "an open stream does not hold up a drain");
 }
 
 #[tokio::test]
 async fn health_of_an_unknown_service() {
-    let house = House::open().await;
-    let mut client = HealthClient::new(house.channel().await);
+    let served = serve(Engine::Sqlite).await.unwrap();
+    let mut client = HealthClient::new(served.channel().await);
     let error = client.check(of("nobody")).await.expect_err("unknown");
     assert_eq!(error.code(), Code::NotFound);
     assert_eq!(error.get_error_details().error_info().unwrap().reason, "NOT_FOUND");
@@ -65,7 +81,7 @@ async fn health_of_an_unknown_service() {
 
 #[tokio::test]
 async fn both_reflections_list_the_services_and_know_the_error_details() {
-    let house = House::open().await;
+    let served = serve(Engine::Sqlite).await.unwrap();
     macro_rules! ask {
         ($version:ident, $question:ident($text:expr)) => {{
             use $version::{
@@ -77,7 +93,7 @@ async fn both_reflections_list_the_services_and_know_the_error_details() {
                 message_request: Some(MessageRequest::$question($text.to_owned())),
             };
             let requests = futures_util::stream::iter([request]);
-            let mut client = ServerReflectionClient::new(house.channel().await);
+            let mut client = ServerReflectionClient::new(served.channel().await);
             let mut answers = client.server_reflection_info(requests).await.unwrap().into_inner();
             answers.message().await.unwrap().unwrap().message_response.unwrap()
         }};

@@ -1,0 +1,241 @@
+//! Every kind of call, right and wrong, with secrets that can be searched
+//! for afterwards.
+
+use std::{fmt::Write as _, net::SocketAddr};
+
+use tokenward::grpc::pb::auth::{
+    ListSessionsRequest, LoginRequest, RefreshRequest, RegisterRequest, RevokeRequest, TokenPair,
+    VerifyRequest, revoke_request::Target,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tonic::{Request, Response, Status};
+
+use super::Client;
+
+pub(super) const PASSWORD: &str = "p8-right-password";
+const WRONG_PASSWORD: &str = "p8-wrong-password";
+const NOBODYS_PASSWORD: &str = "p8-nobodys-password";
+const NEW_PASSWORD: &str = "p8-registered-password";
+const SHORT_PASSWORD: &str = "p8-short";
+
+/// The calls that were made, by the ids that they were given.
+pub(super) struct Tour {
+    client: Client,
+    pub(super) failed: Vec<String>,
+    pub(super) succeeded: Vec<String>,
+    tokens: Vec<String>,
+    answers: String,
+    calls: usize,
+}
+
+impl Tour {
+    pub(super) fn new(client: Client) -> Self {
+        let (failed, succeeded, tokens) = (Vec::new(), Vec::new(), Vec::new());
+        Self { client, failed, succeeded, tokens, answers: String::new(), calls: 0 }
+    }
+
+    /// Every call but those of a server in trouble.
+    pub(super) async fn everything(&mut self, http: SocketAddr) {
+        self.accounts().await;
+        let stolen = self.login().await;
+        self.rotation(&stolen).await;
+        let tokens = self.login().await;
+        self.verdicts(&tokens).await;
+        self.sessions(&tokens).await;
+        over_http(http, &tokens.access_token).await;
+        self.revocations(&tokens).await;
+    }
+
+    async fn accounts(&mut self) {
+        self.login_fails(WRONG_PASSWORD).await;
+        let nobody = login_request("nobody", NOBODYS_PASSWORD);
+        let request = self.request(nobody);
+        let answer = self.client.login(request).await;
+        self.fails(answer);
+        for (password, is_good) in [(SHORT_PASSWORD, false), (NEW_PASSWORD, true)] {
+            let register = RegisterRequest {
+                username: "bob".to_owned(),
+                password: password.to_owned(),
+                ..RegisterRequest::default()
+            };
+            let request = self.request(register);
+            let answer = self.client.register(request).await;
+            if is_good {
+                self.succeeds(answer);
+            } else {
+                self.fails(answer);
+            }
+        }
+    }
+
+    pub(super) async fn login_fails(&mut self, password: &str) {
+        let request = self.request(login_request("alice", password));
+        let answer = self.client.login(request).await;
+        self.fails(answer);
+    }
+
+    async fn login(&mut self) -> TokenPair {
+        let request = self.request(login_request("alice", PASSWORD));
+        let answer = self.client.login(request).await;
+        let tokens = self.succeeds(answer).tokens.expect("tokens");
+        self.keep(&tokens);
+        tokens
+    }
+
+    /// Twice around, a replay, and then the first token again: a thief.
+    async fn rotation(&mut self, first: &TokenPair) {
+        let second = self.refresh(&first.refresh_token).await.expect("refreshed");
+        self.refresh(&first.refresh_token).await.expect("a replay");
+        let third = self.refresh(&second.refresh_token).await.expect("refreshed");
+        for token in [&first.refresh_token, &third.refresh_token, &third.access_token] {
+            assert!(self.refresh(token).await.is_none(), "the session is dead");
+        }
+        let forged = flipped(&third.refresh_token);
+        assert!(self.refresh(&forged).await.is_none(), "forged");
+        self.tokens.push(forged);
+    }
+
+    async fn refresh(&mut self, token: &str) -> Option<TokenPair> {
+        let refresh = RefreshRequest { refresh_token: token.to_owned(), ..Default::default() };
+        let request = self.request(refresh);
+        let answer = self.client.refresh(request).await;
+        if answer.is_err() {
+            self.fails(answer);
+            return None;
+        }
+        let tokens = self.succeeds(answer).tokens.expect("tokens");
+        self.keep(&tokens);
+        Some(tokens)
+    }
+
+    async fn verdicts(&mut self, tokens: &TokenPair) {
+        let forged = flipped(&tokens.access_token);
+        for token in [&tokens.access_token, &tokens.refresh_token, &forged] {
+            let request =
+                self.request(VerifyRequest { token: token.clone(), ..Default::default() });
+            let answer = self.client.verify(request).await;
+            self.succeeds(answer);
+        }
+        self.tokens.push(forged);
+    }
+
+    /// For a server that cannot read the revocation log any more.
+    pub(super) async fn verify_fails(&mut self) {
+        let token = self.tokens[0].clone();
+        let max_staleness = Some(prost_types::Duration { seconds: 0, nanos: 1 });
+        let demanding = VerifyRequest { token, max_staleness, ..VerifyRequest::default() };
+        let request = self.request(demanding);
+        let answer = self.client.verify(request).await;
+        self.fails(answer);
+    }
+
+    async fn sessions(&mut self, tokens: &TokenPair) {
+        let bearer = |token: &str| format!("Bearer {token}");
+        for value in [
+            bearer(&tokens.access_token),
+            bearer(&tokens.refresh_token),
+            bearer(&flipped(&tokens.access_token)),
+            format!("Bearer  {}", tokens.access_token),
+        ] {
+            let is_good = value == bearer(&tokens.access_token);
+            let mut request = self.request(ListSessionsRequest::default());
+            request.metadata_mut().insert("authorization", value.parse().unwrap());
+            let answer = self.client.list_sessions(request).await;
+            if is_good {
+                self.succeeds(answer);
+            } else {
+                self.fails(answer);
+            }
+        }
+    }
+
+    async fn revocations(&mut self, tokens: &TokenPair) {
+        for token in ["x.y.z", &tokens.access_token, &tokens.refresh_token] {
+            let target = Some(Target::Token(token.to_owned()));
+            let request = self.request(RevokeRequest { target });
+            let answer = self.client.revoke(request).await;
+            self.succeeds(answer);
+        }
+        assert!(self.refresh(&tokens.refresh_token).await.is_none(), "revoked");
+        let request = self.request(RevokeRequest::default());
+        let answer = self.client.revoke(request).await;
+        self.fails(answer);
+    }
+
+    /// A request with an id of its own; its outcome is told next.
+    fn request<T>(&mut self, message: T) -> Request<T> {
+        self.calls += 1;
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("x-request-id", self.id().parse().unwrap());
+        request
+    }
+
+    fn id(&self) -> String {
+        format!("tour-{}", self.calls)
+    }
+
+    fn fails<T>(&mut self, answer: Result<Response<T>, Status>) {
+        let status = answer.map(|_| ()).expect_err(&self.id());
+        let details = String::from_utf8_lossy(status.details()).into_owned();
+        writeln!(self.answers, "{status:?} {details}").unwrap();
+        self.failed.push(self.id());
+    }
+
+    fn succeeds<T>(&mut self, answer: Result<Response<T>, Status>) -> T {
+        let message = answer.unwrap_or_else(|status| panic!("{}: {status:?}", self.id()));
+        self.succeeded.push(self.id());
+        message.into_inner()
+    }
+
+    fn keep(&mut self, tokens: &TokenPair) {
+        self.tokens.extend([tokens.access_token.clone(), tokens.refresh_token.clone()]);
+    }
+
+    /// What failed calls were told.
+    pub(super) fn answers(&self) -> String {
+        self.answers.clone()
+    }
+
+    /// Passwords, and of each token as much of its signature as would be
+    /// left by somebody who cuts long texts.
+    pub(super) fn secrets(&self) -> Vec<(String, String)> {
+        let passwords = [PASSWORD, WRONG_PASSWORD, NOBODYS_PASSWORD, NEW_PASSWORD, SHORT_PASSWORD];
+        let passwords = passwords.map(|password| (password.to_owned(), password.to_owned()));
+        let signatures = self.tokens.iter().map(|token| {
+            let (rest, signature) = token.rsplit_once('.').expect("three parts");
+            (format!("signature of {rest}"), signature[..24].to_owned())
+        });
+        passwords.into_iter().chain(signatures).collect()
+    }
+}
+
+fn login_request(identifier: &str, password: &str) -> LoginRequest {
+    LoginRequest {
+        identifier: identifier.to_owned(),
+        password: password.to_owned(),
+        ..LoginRequest::default()
+    }
+}
+
+/// The token with the first character of its signature changed.
+fn flipped(token: &str) -> String {
+    let (rest, signature) = token.rsplit_once('.').expect("three parts");
+    let first = if signature.starts_with('A') { 'B' } else { 'A' };
+    format!("{rest}.{first}{}", &signature[1..])
+}
+
+/// A browser that sends credentials where none are asked for.
+async fn over_http(http: SocketAddr, token: &str) {
+    let mut stream = TcpStream::connect(http).await.unwrap();
+    let request = format!(
+        "GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+         Authorization: Bearer {token}\r\nCookie: session={token}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}

@@ -1,0 +1,217 @@
+//! Every method that is described has its malformed request, its refused
+//! credentials and its outage, so that none can be forgotten.
+
+use prost::Message;
+use tokenward::grpc::pb::auth::{
+    BatchVerifyRequest, GetJwksRequest, ListSessionsRequest, LoginRequest, RefreshRequest,
+    RegisterRequest, RevokeRequest, TokenPair, VerifyRequest, revoke_request::Target,
+};
+use tonic::{Code, Request, Status, transport::Channel};
+
+use super::{
+    calls::{about, login, login_request, refresh_request, register},
+    raw::{Method, methods, send_request},
+    serve,
+    told::{fields, is, reason},
+};
+use crate::{
+    on_both_engines,
+    support::{
+        served::Served,
+        world::{Engine, PASSWORD},
+    },
+};
+
+on_both_engines!(every_method_has_its_failures);
+
+/// What is expected of one method.
+struct Row {
+    method: &'static str,
+    /// A call that succeeds.
+    good: Call,
+    /// A request that breaks a rule, and the field it names. `None`: the
+    /// request has no field.
+    malformed: Option<(Call, &'static str)>,
+    /// A call with bad credentials, and the reason that it gets. `None`: the
+    /// good call carries no credentials at all.
+    refused: Option<(Call, &'static str)>,
+    without_store: WithoutStore,
+}
+
+#[derive(Clone, Copy)]
+enum WithoutStore {
+    IsUnavailable,
+    StillAnswers,
+}
+
+/// A message, and perhaps a bearer token beside it.
+struct Call {
+    message: Vec<u8>,
+    bearer: Option<String>,
+}
+
+impl Call {
+    fn new(message: &impl Message) -> Self {
+        Self { message: message.encode_to_vec(), bearer: None }
+    }
+
+    fn with(message: &impl Message, bearer: &str) -> Self {
+        Self { bearer: Some(format!("Bearer {bearer}")), ..Self::new(message) }
+    }
+
+    async fn send(&self, channel: &Channel, method: &Method) -> Result<Vec<u8>, Status> {
+        let mut request = Request::new(self.message.clone());
+        if let Some(bearer) = &self.bearer {
+            request.metadata_mut().insert("authorization", bearer.parse().unwrap());
+        }
+        send_request(channel, &method.path, request).await
+    }
+}
+
+/// One row for each method. The session of `spare` is the one to revoke.
+fn rows(tokens: &TokenPair, spare: &TokenPair) -> Vec<Row> {
+    let mut rows = credential_rows(tokens, spare);
+    rows.extend(verdict_rows(&tokens.access_token));
+    rows
+}
+
+/// Methods that read or write the database.
+fn credential_rows(tokens: &TokenPair, spare: &TokenPair) -> Vec<Row> {
+    use WithoutStore::IsUnavailable;
+    let newcomer = |password: &str| RegisterRequest {
+        username: "bob".into(),
+        password: password.into(),
+        ..RegisterRequest::default()
+    };
+    let unfit = LoginRequest { label: "a\nb".into(), ..login_request(PASSWORD) };
+    let page = |page_size| ListSessionsRequest { page_size, ..ListSessionsRequest::default() };
+    let revoke = |token: &str| RevokeRequest { target: Some(Target::Token(token.into())) };
+    vec![
+        Row {
+            method: "Register",
+            good: Call::new(&newcomer(PASSWORD)),
+            malformed: Some((Call::new(&newcomer("short")), "password")),
+            refused: None,
+            without_store: IsUnavailable,
+        },
+        Row {
+            method: "Login",
+            good: Call::new(&login_request(PASSWORD)),
+            malformed: Some((Call::new(&unfit), "label")),
+            refused: Some((Call::new(&login_request("wrong")), "INVALID_CREDENTIALS")),
+            without_store: IsUnavailable,
+        },
+        Row {
+            method: "ListSessions",
+            good: Call::with(&page(0), &tokens.access_token),
+            malformed: Some((Call::with(&page(-1), &tokens.access_token), "page_size")),
+            refused: Some((Call::new(&page(0)), "MISSING_TOKEN")),
+            without_store: IsUnavailable,
+        },
+        Row {
+            method: "Refresh",
+            good: Call::new(&refresh_request(&tokens.refresh_token)),
+            malformed: Some((Call::new(&RefreshRequest::default()), "refresh_token")),
+            refused: Some((Call::new(&refresh_request("a.b.c")), "INVALID_TOKEN")),
+            without_store: IsUnavailable,
+        },
+        Row {
+            method: "Revoke",
+            good: Call::new(&revoke(&spare.refresh_token)),
+            malformed: Some((Call::new(&revoke("")), "token")),
+            refused: None,
+            without_store: IsUnavailable,
+        },
+    ]
+}
+
+/// Methods that answer from memory.
+fn verdict_rows(access_token: &str) -> [Row; 3] {
+    use WithoutStore::StillAnswers;
+    let unnamed = VerifyRequest { required_scopes: vec![String::new()], ..about(access_token) };
+    let batch = |requests| BatchVerifyRequest { requests };
+    [
+        Row {
+            method: "Verify",
+            good: Call::new(&about(access_token)),
+            malformed: Some((Call::new(&unnamed), "required_scopes")),
+            refused: None,
+            without_store: StillAnswers,
+        },
+        Row {
+            method: "BatchVerify",
+            good: Call::new(&batch(vec![about(access_token)])),
+            malformed: Some((Call::new(&batch(Vec::new())), "requests")),
+            refused: None,
+            without_store: StillAnswers,
+        },
+        Row {
+            method: "GetJwks",
+            good: Call::new(&GetJwksRequest {}),
+            malformed: None,
+            refused: None,
+            without_store: StillAnswers,
+        },
+    ]
+}
+
+async fn every_method_has_its_failures(engine: Engine) {
+    let Some(served) = serve(engine).await else { return };
+    let mut client = served.client().await;
+    register(&mut client).await;
+    let [tokens, spare] = [login(&mut client).await, login(&mut client).await];
+    let table = rows(&tokens.tokens.unwrap(), &spare.tokens.unwrap());
+    let covered = pair_up(methods(), table);
+    with_the_store(&served, &covered).await;
+    served.store.close().await;
+    without_the_store(&served, &covered).await;
+}
+
+/// Every method with its row; fails when one of them has no other.
+fn pair_up(mut methods: Vec<Method>, mut rows: Vec<Row>) -> Vec<(Method, Row)> {
+    methods.sort_by(|a, b| a.name.cmp(&b.name));
+    rows.sort_by_key(|row| row.method);
+    let described: Vec<_> = methods.iter().map(|method| method.name.as_str()).collect();
+    let listed: Vec<_> = rows.iter().map(|row| row.method).collect();
+    assert_eq!(described, listed, "each method needs a row here, and each row a method");
+    methods.into_iter().zip(rows).collect()
+}
+
+async fn with_the_store(served: &Served, covered: &[(Method, Row)]) {
+    let channel = served.channel().await;
+    for (method, row) in covered {
+        match &row.malformed {
+            Some((call, field)) => {
+                assert_eq!(fields(call.send(&channel, method).await), [*field], "{}", row.method);
+            }
+            None => assert!(method.request.field.is_empty(), "{} has fields", row.method),
+        }
+        match &row.refused {
+            Some((call, why)) => {
+                let answer = reason(call.send(&channel, method).await);
+                assert_eq!(answer, is(Code::Unauthenticated, why), "{}", row.method);
+            }
+            None => assert!(row.good.bearer.is_none(), "{} takes a token", row.method),
+        }
+    }
+    // Whatever was refused has used nothing up.
+    for (method, row) in covered {
+        row.good.send(&channel, method).await.unwrap_or_else(|status| {
+            panic!("the good call of {} fails: {status:?}", row.method);
+        });
+    }
+}
+
+async fn without_the_store(served: &Served, covered: &[(Method, Row)]) {
+    let channel = served.channel().await;
+    for (method, row) in covered {
+        let answer = row.good.send(&channel, method).await;
+        match row.without_store {
+            WithoutStore::StillAnswers => assert!(answer.is_ok(), "{}: {answer:?}", row.method),
+            WithoutStore::IsUnavailable => {
+                let down = is(Code::Unavailable, "DATABASE_UNAVAILABLE");
+                assert_eq!(reason(answer), down, "{}", row.method);
+            }
+        }
+    }
+}
