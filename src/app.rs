@@ -284,15 +284,20 @@ fn start_workers(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<Arc<Workers>, StartError> {
+    let workers = Workers::start(worker_settings(settings), Arc::clone(&environment.clock));
+    Ok(Arc::new(workers.map_err(|error| StartError::Workers(error.to_string()))?))
+}
+
+/// The threads that sign and hash, as configured.
+fn worker_settings(settings: &Settings) -> WorkerSettings {
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let options = WorkerSettings {
+    WorkerSettings {
         threads: NonZeroUsize::new(to_usize(settings.workers.threads)).unwrap_or_else(cores),
         signing_queue: to_usize(settings.workers.signing_queue),
         hashing_queue: to_usize(settings.workers.hashing_queue),
+        max_wait: settings.workers.max_wait.0.min(settings.grpc.request_timeout.0),
         keep_memory: settings.workers.keep_memory.0,
-    };
-    let workers = Workers::start(options, Arc::clone(&environment.clock));
-    Ok(Arc::new(workers.map_err(|error| StartError::Workers(error.to_string()))?))
+    }
 }
 
 /// Reading and checking keys takes milliseconds of pure work each.
@@ -383,4 +388,18 @@ fn connection_limits(settings: &Settings) -> ConnectionLimits {
 
 fn to_usize(n: u32) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use confique::Config as _;
+
+    use super::*;
+
+    /// Commands that sign a probe and no more take the library's own values.
+    #[test]
+    fn default_workers_are_the_same_everywhere() {
+        let settings = Settings::builder().load().expect("defaults are complete");
+        assert_eq!(worker_settings(&settings), WorkerSettings::default());
+    }
 }

@@ -371,6 +371,12 @@ pub struct WorkerSettings {
     #[config(env = "TOKENWARD_WORKERS_HASHING_QUEUE", default = 256)]
     pub hashing_queue: u32,
 
+    /// Neither waits longer than this, nor than grpc.request_timeout: what
+    /// would have to is refused at once with RESOURCE_EXHAUSTED.
+    /// Range: 100ms to 1m.
+    #[config(env = "TOKENWARD_WORKERS_MAX_WAIT", default = "5s")]
+    pub max_wait: Span,
+
     /// How long an idle thread keeps the memory of its last hash.
     /// Range: 0s to 1h.
     #[config(env = "TOKENWARD_WORKERS_KEEP_MEMORY", default = "10s")]
