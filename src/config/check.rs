@@ -83,6 +83,7 @@ impl Check {
     fn connection_bounds(&mut self, s: &Settings) {
         let c = &s.connections;
         self.number("connections.max", c.max, 8, 1_000_000);
+        self.number("connections.max_per_peer", c.max_per_peer, 1, 1_000_000);
         self.number("connections.max_streams", c.max_streams, 1, 10_000);
         self.number("connections.max_header_bytes", c.max_header_bytes, 8_192, 262_144);
         self.number("connections.max_reset_streams", c.max_reset_streams, 1, 10_000);

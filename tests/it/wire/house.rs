@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, sync::Arc, time::Duration};
 
+use confique::Config as _;
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokenward::{
+    app,
+    config::Settings,
     crypto::{
         entropy::SystemEntropy,
         generate::{KeyBits, generate},
@@ -20,7 +23,7 @@ use tokenward::{
     },
     grpc::{self, GrpcOptions, pb::auth::auth_service_client::AuthServiceClient},
     http::{self, HttpOptions},
-    listener::{self, ConnectionLimits},
+    listener,
     service::{
         Auth, Parts,
         follow::Follower,
@@ -64,7 +67,7 @@ impl House {
     /// A server that gives calls very little time.
     pub(super) async fn hasty() -> Self {
         let request_timeout = Duration::from_millis(100);
-        let options = GrpcOptions { request_timeout, ..GrpcOptions::default() };
+        let options = GrpcOptions { request_timeout, ..options() };
         let mut house = Self::build("https://auth.example.org", options).await;
         house.load().await;
         house
@@ -72,7 +75,7 @@ impl House {
 
     /// A server that has not read the revocation log yet.
     pub(super) async fn closed(issuer: &str) -> Self {
-        Self::build(issuer, GrpcOptions::default()).await
+        Self::build(issuer, options()).await
     }
 
     async fn build(issuer: &str, options: GrpcOptions) -> Self {
@@ -102,7 +105,11 @@ impl House {
         }));
         let shutdown = options.shutdown.clone();
         let grpc = grpc::router(Arc::clone(&auth), Arc::clone(&readiness), options);
-        let http = http::router(auth, Arc::clone(&readiness), HttpOptions::default());
+        let http = http::router(
+            auth,
+            Arc::clone(&readiness),
+            HttpOptions { request_timeout: Duration::from_secs(5) },
+        );
         Self {
             clock,
             store,
@@ -133,11 +140,21 @@ impl House {
     }
 }
 
-async fn serve(app: axum::Router, shutdown: &CancellationToken) -> SocketAddr {
+fn options() -> GrpcOptions {
+    GrpcOptions {
+        request_timeout: Duration::from_secs(10),
+        max_message_bytes: 1024 * 1024,
+        reflection: true,
+        shutdown: CancellationToken::new(),
+    }
+}
+
+async fn serve(router: axum::Router, shutdown: &CancellationToken) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let limits = ConnectionLimits::default();
-    tokio::spawn(listener::serve(listener, None, app, limits, shutdown.clone()));
+    let settings = Settings::builder().load().unwrap();
+    let limits = app::connection_limits(&settings, settings.grpc.request_timeout);
+    tokio::spawn(listener::serve(listener, None, router, limits, shutdown.clone()));
     address
 }
 
