@@ -445,7 +445,7 @@ pub struct ShutdownSettings {
     /// How long the server still serves after SIGTERM while it already says
     /// that it is not ready, so that balancers notice.
     /// Range: 0s to 5m.
-    #[config(env = "TOKENWARD_SHUTDOWN_GRACE", default = "0s")]
+    #[config(env = "TOKENWARD_SHUTDOWN_GRACE", default = "2s")]
     pub grace: Span,
 
     /// How long calls in flight then have to finish.

@@ -9,6 +9,7 @@
 
 mod architecture;
 mod documents;
+mod edges;
 mod interop;
 mod key_files;
 mod key_numbers;

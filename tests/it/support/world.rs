@@ -67,7 +67,6 @@ pub(crate) struct World {
     pub(crate) core: Core,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) settings: Settings,
-    #[expect(dead_code, reason = "holds the folder until the world ends")]
     dir: TempDir,
 }
 
@@ -80,6 +79,7 @@ pub(crate) fn settings(dir: &Path) -> Settings {
     settings.password.iterations = 1;
     settings.password.failure_grid = Span(Duration::ZERO);
     settings.grpc.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    settings.shutdown.grace = Span(Duration::ZERO);
     settings.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     settings
 }
@@ -202,12 +202,11 @@ impl World {
     /// Puts the world behind sockets.
     pub(crate) async fn serve(self) -> Served {
         let bound = Server::bind(self.settings.clone(), self.core).await.expect("bound");
-        let (grpc, http) = (bound.grpc_address().unwrap(), bound.http_address().unwrap());
+        let grpc = bound.grpc_address().unwrap();
         let auth = bound.auth();
         let stop = CancellationToken::new();
         let running = tokio::spawn(bound.run(stop.clone()));
-        let clock = self.clock;
-        let served = Served { grpc, http, auth, clock, stop, running, dir: self.dir };
+        let served = Served { grpc, auth, stop, running, dir: self.dir };
         served.until_ready().await;
         served
     }
@@ -216,9 +215,7 @@ impl World {
 /// A world behind sockets.
 pub(crate) struct Served {
     pub(crate) grpc: SocketAddr,
-    pub(crate) http: SocketAddr,
     pub(crate) auth: Arc<Auth>,
-    pub(crate) clock: Arc<ManualClock>,
     stop: CancellationToken,
     running: JoinHandle<()>,
     #[expect(dead_code, reason = "holds the folder until the server ends")]
