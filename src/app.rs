@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{self, Settings},
+    config::{self, Settings, Span},
     crypto::{
         entropy::SystemEntropy,
         key_directory::KeyringError,
@@ -234,10 +234,12 @@ impl Server {
             Arc::clone(&core.readiness),
             HttpOptions { request_timeout: settings.http.request_timeout.0 },
         );
-        let limits = connection_limits(&settings);
+        let limits = |request_timeout| connection_limits(&settings, request_timeout);
+        let (for_grpc, for_http) =
+            (limits(settings.grpc.request_timeout), limits(settings.http.request_timeout));
         let mut edges = JoinSet::new();
-        edges.spawn(listener::serve(grpc, tls.clone(), grpc_app, limits.clone(), closing.clone()));
-        edges.spawn(listener::serve(http, tls, http_app, limits, closing.clone()));
+        edges.spawn(listener::serve(grpc, tls.clone(), grpc_app, for_grpc, closing.clone()));
+        edges.spawn(listener::serve(http, tls, http_app, for_http, closing.clone()));
 
         stop.cancelled().await;
         tracing::info!("stopping");
@@ -305,15 +307,20 @@ fn start_workers(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<Arc<Workers>, StartError> {
+    let workers = Workers::start(worker_settings(settings), Arc::clone(&environment.clock));
+    Ok(Arc::new(workers.map_err(|error| StartError::Workers(error.to_string()))?))
+}
+
+/// The threads that sign and hash, as configured.
+fn worker_settings(settings: &Settings) -> WorkerSettings {
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let options = WorkerSettings {
+    WorkerSettings {
         threads: NonZeroUsize::new(to_usize(settings.workers.threads)).unwrap_or_else(cores),
         signing_queue: to_usize(settings.workers.signing_queue),
         hashing_queue: to_usize(settings.workers.hashing_queue),
+        max_wait: settings.workers.max_wait.0.min(settings.grpc.request_timeout.0),
         keep_memory: settings.workers.keep_memory.0,
-    };
-    let workers = Workers::start(options, Arc::clone(&environment.clock));
-    Ok(Arc::new(workers.map_err(|error| StartError::Workers(error.to_string()))?))
+    }
 }
 
 /// Reading and checking keys takes milliseconds of pure work each.
@@ -391,10 +398,12 @@ fn grpc_options(settings: &Settings, shutdown: CancellationToken) -> GrpcOptions
     }
 }
 
-fn connection_limits(settings: &Settings) -> ConnectionLimits {
+/// The limits of a listener whose calls take at most `request_timeout`.
+pub fn connection_limits(settings: &Settings, request_timeout: Span) -> ConnectionLimits {
     let connections = &settings.connections;
     ConnectionLimits {
         max_connections: to_usize(connections.max),
+        max_connections_per_peer: to_usize(connections.max_per_peer),
         tls_handshake_timeout: settings.tls.handshake_timeout.0,
         header_read_timeout: connections.header_timeout.0,
         max_header_bytes: connections.max_header_bytes,
@@ -403,6 +412,7 @@ fn connection_limits(settings: &Settings) -> ConnectionLimits {
         max_local_error_reset_streams: to_usize(connections.max_error_streams),
         keep_alive_interval: connections.keepalive_interval.0,
         keep_alive_timeout: connections.keepalive_timeout.0,
+        unread_timeout: request_timeout.0,
         max_age: connections.max_age.0,
         age_grace: connections.max_age_grace.0,
         drain_deadline: settings.shutdown.drain.0,
@@ -411,4 +421,18 @@ fn connection_limits(settings: &Settings) -> ConnectionLimits {
 
 fn to_usize(n: u32) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use confique::Config as _;
+
+    use super::*;
+
+    /// Commands that sign a probe and no more take the library's own values.
+    #[test]
+    fn default_workers_are_the_same_everywhere() {
+        let settings = Settings::builder().load().expect("defaults are complete");
+        assert_eq!(worker_settings(&settings), WorkerSettings::default());
+    }
 }

@@ -21,6 +21,7 @@
 //! | [`store`] | users, sessions and the revocation log, in SQLite or PostgreSQL |
 //! | [`grpc`], [`http`] | the two edges; `grpc/status.rs` is the one table of errors |
 //! | [`listener`] | accepted connections: TLS, limits, draining |
+//! | [`peers`] | how much one peer may take of what there is |
 //! | [`config`] | every setting with its default and bounds |
 //! | [`app`] | puts the parts together; the only place that names concrete adapters |
 //! | [`cli`] | one file per group of commands |
@@ -38,6 +39,7 @@ pub mod domain;
 pub mod grpc;
 pub mod http;
 pub mod listener;
+pub mod peers;
 pub mod service;
 pub mod store;
 pub mod telemetry;

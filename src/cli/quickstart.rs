@@ -45,8 +45,12 @@ pub(super) struct QuickstartArgs {
 }
 
 pub(super) async fn run(args: QuickstartArgs, global: &GlobalArgs) -> Outcome {
-    // The tour is what a person should read; the server's log would be in its way.
-    let settings = global.settings(&[("log.level", Some("warn".to_owned()))])?;
+    // The tour is what a person should read; the server's log would be in its
+    // way. No balancer needs time to notice its end.
+    let settings = global.settings(&[
+        ("log.level", Some("warn".to_owned())),
+        ("shutdown.grace", Some("0s".to_owned())),
+    ])?;
     if settings.tls.certificate.is_some() {
         return Err(Failure::Usage(
             "quickstart serves without TLS; unset tls.certificate and tls.key".to_owned(),

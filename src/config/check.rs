@@ -68,6 +68,7 @@ impl Check {
         self.number("workers.threads", s.workers.threads, 0, 256);
         self.number("workers.signing_queue", s.workers.signing_queue, 16, 100_000);
         self.number("workers.hashing_queue", s.workers.hashing_queue, 1, 100_000);
+        self.span("workers.max_wait", s.workers.max_wait, millis(100), mins(1));
         self.span("workers.keep_memory", s.workers.keep_memory, secs(0), mins(60));
         self.span("revocation.poll_interval", s.revocation.poll_interval, millis(10), secs(10));
         self.span("revocation.fresh_for", s.revocation.fresh_for, millis(100), mins(1));
@@ -82,6 +83,7 @@ impl Check {
     fn connection_bounds(&mut self, s: &Settings) {
         let c = &s.connections;
         self.number("connections.max", c.max, 8, 1_000_000);
+        self.number("connections.max_per_peer", c.max_per_peer, 1, 1_000_000);
         self.number("connections.max_streams", c.max_streams, 1, 10_000);
         self.number("connections.max_header_bytes", c.max_header_bytes, 8_192, 262_144);
         self.number("connections.max_reset_streams", c.max_reset_streams, 1, 10_000);

@@ -161,7 +161,8 @@ pub struct GrpcSettings {
     #[config(env = "TOKENWARD_GRPC_REFLECTION", default = true)]
     pub reflection: bool,
 
-    /// The longest that a call may take, whatever deadline it came with.
+    /// The longest that a call may take, whatever deadline it came with, and
+    /// that its answer may then stay unread.
     /// Range: 100ms to 5m.
     #[config(env = "TOKENWARD_GRPC_REQUEST_TIMEOUT", default = "10s")]
     pub request_timeout: Span,
@@ -181,7 +182,8 @@ pub struct HttpSettings {
     #[config(env = "TOKENWARD_HTTP_LISTEN", default = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// The longest that a request may take.
+    /// The longest that a request may take, and that its answer may then stay
+    /// unread.
     /// Range: 100ms to 5m.
     #[config(env = "TOKENWARD_HTTP_REQUEST_TIMEOUT", default = "10s")]
     pub request_timeout: Span,
@@ -213,6 +215,13 @@ pub struct ConnectionSettings {
     /// Range: 8 to 1000000.
     #[config(env = "TOKENWARD_CONNECTIONS_MAX", default = 10_000)]
     pub max: u32,
+
+    /// Connections at a time of one address (of one /64 in IPv6), for each
+    /// listener; one more is closed at once. Where all callers come through
+    /// one balancer, as many as connections.max.
+    /// Range: 1 to 1000000.
+    #[config(env = "TOKENWARD_CONNECTIONS_MAX_PER_PEER", default = 1_024)]
+    pub max_per_peer: u32,
 
     /// Calls at a time on one HTTP/2 connection.
     /// Range: 1 to 10000.
@@ -371,6 +380,12 @@ pub struct WorkerSettings {
     #[config(env = "TOKENWARD_WORKERS_HASHING_QUEUE", default = 256)]
     pub hashing_queue: u32,
 
+    /// Neither waits longer than this, nor than grpc.request_timeout: what
+    /// would have to is refused at once with RESOURCE_EXHAUSTED.
+    /// Range: 100ms to 1m.
+    #[config(env = "TOKENWARD_WORKERS_MAX_WAIT", default = "5s")]
+    pub max_wait: Span,
+
     /// How long an idle thread keeps the memory of its last hash.
     /// Range: 0s to 1h.
     #[config(env = "TOKENWARD_WORKERS_KEEP_MEMORY", default = "10s")]
@@ -430,7 +445,7 @@ pub struct ShutdownSettings {
     /// How long the server still serves after SIGTERM while it already says
     /// that it is not ready, so that balancers notice.
     /// Range: 0s to 5m.
-    #[config(env = "TOKENWARD_SHUTDOWN_GRACE", default = "0s")]
+    #[config(env = "TOKENWARD_SHUTDOWN_GRACE", default = "2s")]
     pub grace: Span,
 
     /// How long calls in flight then have to finish.

@@ -135,7 +135,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
     use super::*;
-    use crate::crypto::key_file::KeyDirectory;
+    use crate::crypto::key_file;
 
     fn names(directory: &Path) -> Vec<String> {
         let entries = fs::read_dir(directory).expect("readable");
@@ -151,8 +151,7 @@ mod tests {
         let file = directory.path().join("a.pem");
         assert_eq!(fs::metadata(&file).expect("there").mode() & 0o777, 0o600);
         assert_eq!(names(directory.path()), ["a.pem"], "the temporary file is gone");
-        let keys = KeyDirectory::open(directory.path()).expect("a directory");
-        assert_eq!(keys.load(&file).expect("a key").public().kid(), &kid);
+        assert_eq!(key_file::load(&file).expect("a key").public().kid(), &kid);
     }
 
     /// One replica wins; the losers change nothing and leave nothing behind.

@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use super::{
     key_fault::{KeyFault, KeyProblem},
-    key_file::KeyDirectory,
+    key_file,
     signing_key::SigningKey,
 };
 
@@ -43,10 +43,8 @@ pub(super) fn load_directories(
 }
 
 fn load_directory(path: &Path, problems: &mut Vec<KeyProblem>) -> LoadedKeys {
-    let listing = KeyDirectory::open(path)
-        .and_then(|directory| directory.key_files().map(|files| (directory, files)));
-    let (directory, files) = match listing {
-        Ok(listing) => listing,
+    let files = match key_file::list(path) {
+        Ok(files) => files,
         Err(problem) => {
             problems.push(problem);
             return Vec::new();
@@ -57,7 +55,7 @@ fn load_directory(path: &Path, problems: &mut Vec<KeyProblem>) -> LoadedKeys {
     }
     let mut keys = LoadedKeys::new();
     for file in files {
-        match load_file(&directory, &file, &keys) {
+        match load_file(&file, &keys) {
             Ok(loaded) => keys.push(loaded),
             Err(fault) => problems.push(KeyProblem { path: file, fault }),
         }
@@ -65,13 +63,9 @@ fn load_directory(path: &Path, problems: &mut Vec<KeyProblem>) -> LoadedKeys {
     keys
 }
 
-fn load_file(
-    directory: &KeyDirectory,
-    file: &Path,
-    others: &LoadedKeys,
-) -> Result<(String, Arc<SigningKey>), KeyFault> {
+fn load_file(file: &Path, others: &LoadedKeys) -> Result<(String, Arc<SigningKey>), KeyFault> {
     let name = file.file_name().and_then(|name| name.to_str()).ok_or(KeyFault::UnreadableName)?;
-    let key = directory.load(file)?;
+    let key = key_file::load(file)?;
     match name_of(&key, others) {
         Some(other) => Err(KeyFault::Duplicate(other)),
         None => Ok((name.to_owned(), Arc::new(key))),

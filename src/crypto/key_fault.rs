@@ -61,8 +61,11 @@ pub enum KeyFault {
          (only a file that root owns may be readable by its group)"
     )]
     GroupReadable(u32),
-    /// In a directory where all may create files, by someone else.
-    #[error("belongs to user {0}, in a directory where everyone may create files: remove it")]
+    /// Someone else can change it, and has read it.
+    #[error(
+        "belongs to user {0}: `chown` it to the user who runs this command or to root, \
+         or run this command as that user"
+    )]
     ForeignOwner(u32),
 
     // --- the text ---

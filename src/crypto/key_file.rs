@@ -24,77 +24,66 @@ const READABLE_BY_WORLD: u32 = 0o004;
 const READABLE_BY_GROUP: u32 = 0o040;
 const STICKY: u32 = 0o1000;
 
-/// A directory of key files.
-#[derive(Debug)]
-pub(super) struct KeyDirectory {
-    path: PathBuf,
-    /// Everyone may create files in it, but not touch those of others.
-    shared: bool,
+/// The files of a directory that count as keys, in byte order: all but
+/// `*.pub`, those whose name starts with a dot, and directories.
+pub(super) fn list(directory: &Path) -> Result<Vec<PathBuf>, KeyProblem> {
+    let problem = |fault| KeyProblem { path: directory.to_owned(), fault };
+    check_directory(directory).map_err(problem)?;
+    let unreadable = |error: io::Error| problem(unreadable(&error));
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if counts_as_key(&path) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
-impl KeyDirectory {
-    /// Nobody but its owner may add keys. A mounted Kubernetes secret looks
-    /// as if all could (root's, mode 1777, read-only): there it is the owner
-    /// of each file that counts.
-    pub(super) fn open(path: &Path) -> Result<Self, KeyProblem> {
-        let problem = |fault| KeyProblem { path: path.to_owned(), fault };
-        let metadata = match fs::metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(problem(KeyFault::NoDirectory));
-            }
-            Err(error) => return Err(problem(unreadable(&error))),
-        };
-        let mode = metadata.mode();
-        let shared = mode & WRITABLE_BY_OTHERS != 0;
-        if shared && (mode & STICKY == 0 || metadata.uid() != 0) {
-            return Err(problem(KeyFault::OpenDirectory(mode & 0o7777)));
-        }
-        Ok(Self { path: path.to_owned(), shared })
-    }
+/// Reads, parses and checks a key file.
+pub(super) fn load(file: &Path) -> Result<SigningKey, KeyFault> {
+    let bytes = read(file)?;
+    SigningKey::new(&key_check::check(pem::parse(&bytes)?)?)
+}
 
-    /// The files that count as keys, in byte order: all but `*.pub`, those
-    /// whose name starts with a dot, and directories.
-    pub(super) fn key_files(&self) -> Result<Vec<PathBuf>, KeyProblem> {
-        let problem =
-            |error: io::Error| KeyProblem { path: self.path.clone(), fault: unreadable(&error) };
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&self.path).map_err(problem)? {
-            let path = entry.map_err(problem)?.path();
-            if counts_as_key(&path) {
-                files.push(path);
-            }
-        }
-        files.sort();
-        Ok(files)
+/// Nobody but its owner may add keys. A mounted Kubernetes secret looks as if
+/// all could (root's, mode 1777, read-only): there it is the owner of each
+/// file that counts, as everywhere.
+fn check_directory(path: &Path) -> Result<(), KeyFault> {
+    let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => KeyFault::NoDirectory,
+        _ => unreadable(&error),
+    })?;
+    let mode = metadata.mode();
+    let shared = mode & WRITABLE_BY_OTHERS != 0;
+    if shared && (mode & STICKY == 0 || metadata.uid() != 0) {
+        return Err(KeyFault::OpenDirectory(mode & 0o7777));
     }
+    Ok(())
+}
 
-    /// Reads, parses and checks one of the files.
-    pub(super) fn load(&self, file: &Path) -> Result<SigningKey, KeyFault> {
-        let bytes = self.read(file)?;
-        SigningKey::new(&key_check::check(pem::parse(&bytes)?)?)
-    }
+/// What is looked at before opening (a FIFO would block) is looked at again
+/// after, on the file that was really opened.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
+    let metadata = fs::metadata(path).map_err(|error| unreadable(&error))?;
+    check_metadata(&metadata)?;
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    check_metadata(&file.metadata().map_err(|error| unreadable(&error))?)?;
+    read_bounded(file)
+}
 
-    /// What is looked at before opening (a FIFO would block) is looked at
-    /// again after, on the file that was really opened.
-    fn read(&self, path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
-        let metadata = fs::metadata(path).map_err(|error| unreadable(&error))?;
-        self.check_metadata(&metadata)?;
-        let file = File::open(path).map_err(|error| unreadable(&error))?;
-        self.check_metadata(&file.metadata().map_err(|error| unreadable(&error))?)?;
-        read_bounded(file)
+fn check_metadata(metadata: &Metadata) -> Result<(), KeyFault> {
+    if !metadata.is_file() {
+        return Err(KeyFault::NotAFile);
     }
+    check_owner(metadata.uid(), rustix::process::geteuid().as_raw())?;
+    check_mode(metadata.mode() & 0o7777, metadata.uid())
+}
 
-    fn check_metadata(&self, metadata: &Metadata) -> Result<(), KeyFault> {
-        if !metadata.is_file() {
-            return Err(KeyFault::NotAFile);
-        }
-        let owner = metadata.uid();
-        if self.shared && owner != 0 && owner != rustix::process::geteuid().as_raw() {
-            return Err(KeyFault::ForeignOwner(owner));
-        }
-        check_mode(metadata.mode() & 0o7777, owner)
-    }
+/// Whoever owns a file can change it at any time, and has read it.
+fn check_owner(owner: u32, own: u32) -> Result<(), KeyFault> {
+    if owner == 0 || owner == own { Ok(()) } else { Err(KeyFault::ForeignOwner(owner)) }
 }
 
 /// Others may neither change nor read a key. The group may read it when it is
@@ -130,6 +119,17 @@ fn unreadable(error: &io::Error) -> KeyFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// KM-01: only root and we ourselves.
+    #[test]
+    fn km_01_owners() {
+        for (owner, own, accepted) in [(0, 0, true), (0, 1000, true), (1000, 1000, true)]
+            .into_iter()
+            .chain([(1000, 0, false), (1001, 1000, false)])
+        {
+            assert_eq!(check_owner(owner, own).is_ok(), accepted, "{owner} {own}");
+        }
+    }
 
     /// KM-01: every combination of mode bits, for root's files and others.
     #[test]

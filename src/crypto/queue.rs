@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::hash_memory::HashMemory;
+use super::{hash_memory::HashMemory, workers::WorkerSettings};
 
 /// Which queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,21 +72,22 @@ where
 
 /// Both queues.
 pub(super) struct Queues {
-    signing: Line,
-    hashing: Line,
+    signing: Queue,
+    hashing: Queue,
     pub(super) closed: bool,
 }
 
 impl Queues {
-    pub(super) fn new(signing_capacity: usize, hashing_capacity: usize) -> Self {
+    pub(super) fn new(settings: &WorkerSettings) -> Self {
+        let queue = |work, capacity| Queue::new(work, capacity, settings);
         Self {
-            signing: Line::new(Work::Signing, signing_capacity),
-            hashing: Line::new(Work::Hashing, hashing_capacity),
+            signing: queue(Work::Signing, settings.signing_queue),
+            hashing: queue(Work::Hashing, settings.hashing_queue),
             closed: false,
         }
     }
 
-    pub(super) fn line(&mut self, work: Work) -> &mut Line {
+    pub(super) fn of(&mut self, work: Work) -> &mut Queue {
         match work {
             Work::Signing => &mut self.signing,
             Work::Hashing => &mut self.hashing,
@@ -97,7 +98,7 @@ impl Queues {
     pub(super) fn pop(&mut self) -> Option<(Work, Box<dyn Job>)> {
         [Work::Signing, Work::Hashing]
             .into_iter()
-            .find_map(|work| self.line(work).pop().map(|job| (work, job)))
+            .find_map(|work| self.of(work).pop().map(|job| (work, job)))
     }
 
     /// Takes nothing more, and forgets what waits.
@@ -109,28 +110,41 @@ impl Queues {
 }
 
 /// One queue.
-pub(super) struct Line {
+pub(super) struct Queue {
     jobs: VecDeque<Box<dyn Job>>,
     capacity: usize,
+    max_wait: Duration,
+    threads: u32,
     typical: Duration,
 }
 
-impl Line {
-    fn new(work: Work, capacity: usize) -> Self {
-        Self { jobs: VecDeque::new(), capacity, typical: work.first_guess() }
+impl Queue {
+    fn new(work: Work, capacity: usize, settings: &WorkerSettings) -> Self {
+        Self {
+            jobs: VecDeque::new(),
+            capacity,
+            max_wait: settings.max_wait,
+            threads: u32::try_from(settings.threads.get()).unwrap_or(u32::MAX),
+            typical: work.first_guess(),
+        }
     }
 
-    /// False when there is no room, even after those are gone whose caller
-    /// is.
+    /// False when there is no room, or the wait would be too long, even after
+    /// those are gone whose caller is.
     pub(super) fn push(&mut self, job: Box<dyn Job>) -> bool {
-        if self.jobs.len() >= self.capacity {
+        if !self.has_room() {
             self.jobs.retain(|job| !job.is_abandoned());
         }
-        let room = self.jobs.len() < self.capacity;
+        let room = self.has_room();
         if room {
             self.jobs.push_back(job);
         }
         room
+    }
+
+    /// Whoever would wait longer than is worth it hears so now, not then.
+    fn has_room(&self) -> bool {
+        self.jobs.len() < self.capacity && self.wait() <= self.max_wait
     }
 
     pub(super) fn len(&self) -> usize {
@@ -142,12 +156,15 @@ impl Line {
         self.typical = self.typical.saturating_mul(7).saturating_add(took) / 8;
     }
 
-    /// When so many threads will have worked off what waits now.
-    pub(super) fn retry_after(&self, threads: usize) -> Duration {
+    /// When the threads will have worked off what waits now.
+    pub(super) fn retry_after(&self) -> Duration {
+        self.wait().clamp(Duration::from_millis(100), Duration::from_secs(30))
+    }
+
+    /// How long what waits now will take.
+    fn wait(&self) -> Duration {
         let jobs = u32::try_from(self.jobs.len()).unwrap_or(u32::MAX);
-        let threads = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
-        let wait = self.typical.saturating_mul(jobs) / threads;
-        wait.clamp(Duration::from_millis(100), Duration::from_secs(30))
+        self.typical.saturating_mul(jobs) / self.threads.max(1)
     }
 
     fn pop(&mut self) -> Option<Box<dyn Job>> {
@@ -162,6 +179,8 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use super::*;
 
     fn job() -> (Box<dyn Job>, oneshot::Receiver<()>) {
@@ -169,44 +188,71 @@ mod tests {
         (Box::new(Task { work: |_: &mut HashMemory| (), reply }), answer)
     }
 
+    fn queue(work: Work, capacity: usize, max_wait: Duration) -> Queue {
+        let threads = NonZeroUsize::new(2).expect("not zero");
+        let settings = WorkerSettings { threads, max_wait, ..WorkerSettings::default() };
+        Queue::new(work, capacity, &settings)
+    }
+
+    /// Fills it up to `count`, or as far as it goes.
+    fn fill(queue: &mut Queue, count: usize) -> Vec<oneshot::Receiver<()>> {
+        let mut answers = Vec::new();
+        while queue.len() < count {
+            let (job, answer) = job();
+            if !queue.push(job) {
+                break;
+            }
+            answers.push(answer);
+        }
+        answers
+    }
+
     #[test]
     fn the_wait_follows_length_and_job_time_within_bounds() {
-        let mut line = Line::new(Work::Hashing, 10_000);
-        let mut answers = Vec::new();
-        let mut fill = |line: &mut Line, count| {
-            while line.len() < count {
-                let (job, answer) = job();
-                answers.push(answer);
-                assert!(line.push(job));
-            }
-        };
-        assert_eq!(line.retry_after(2), Duration::from_millis(100), "never less");
-        fill(&mut line, 80);
-        assert_eq!(line.retry_after(2), Duration::from_secs(1), "80 jobs of 25 ms on 2 threads");
+        let mut queue = queue(Work::Hashing, 10_000, Duration::MAX);
+        assert_eq!(queue.retry_after(), Duration::from_millis(100), "never less");
+        let _waiting = fill(&mut queue, 80);
+        assert_eq!(queue.retry_after(), Duration::from_secs(1), "80 jobs of 25 ms on 2 threads");
         for _ in 0..100 {
-            line.record(Duration::from_millis(50));
+            queue.record(Duration::from_millis(50));
         }
-        let wait = line.retry_after(2);
+        let wait = queue.retry_after();
         assert!(wait > Duration::from_millis(1990) && wait <= Duration::from_secs(2), "{wait:?}");
-        fill(&mut line, 10_000);
-        assert_eq!(line.retry_after(2), Duration::from_secs(30), "never more");
+        let _more = fill(&mut queue, 10_000);
+        assert_eq!(queue.len(), 10_000);
+        assert_eq!(queue.retry_after(), Duration::from_secs(30), "never more");
+    }
+
+    /// LG-16: room or not, nobody is kept waiting for what comes too late.
+    #[test]
+    fn lg_16_a_wait_that_would_be_too_long_is_refused() {
+        let mut queue = queue(Work::Hashing, 10_000, Duration::from_secs(1));
+        let mut waiting = fill(&mut queue, 10_000);
+        assert_eq!(queue.len(), 81, "80 jobs of 25 ms take 2 threads one second");
+        waiting.pop();
+        let (another, _waits) = job();
+        assert!(queue.push(another), "the one that has left does not count");
+        // However slow it has become, an empty queue takes a job.
+        drop(waiting);
+        queue.record(Duration::from_mins(10));
+        assert_eq!(fill(&mut queue, 10_000).len(), 1);
     }
 
     /// LG-18: what nobody waits for takes no room and no work.
     #[test]
     fn lg_18_abandoned_jobs_make_room() {
-        let mut line = Line::new(Work::Signing, 2);
+        let mut queue = queue(Work::Signing, 2, Duration::MAX);
         let (first, waits) = job();
         let (second, gone) = job();
-        assert!(line.push(first) && line.push(second));
-        assert!(!line.push(job().0), "full");
+        assert!(queue.push(first) && queue.push(second));
+        assert!(!queue.push(job().0), "full");
         drop(gone);
         let (third, also_waits) = job();
-        assert!(line.push(third));
-        assert!(!line.push(job().0), "full again");
+        assert!(queue.push(third));
+        assert!(!queue.push(job().0), "full again");
         drop(waits);
-        assert!(line.pop().is_some_and(|job| !job.is_abandoned()), "the third");
-        assert!(line.pop().is_none());
+        assert!(queue.pop().is_some_and(|job| !job.is_abandoned()), "the third");
+        assert!(queue.pop().is_none());
         drop(also_waits);
     }
 }

@@ -33,7 +33,7 @@ impl Shared {
             let began = self.clock.monotonic();
             job.run(&mut memory);
             let now = self.clock.monotonic();
-            self.lock().line(work).record(now.saturating_sub(began));
+            self.lock().of(work).record(now.saturating_sub(began));
             if work == Work::Hashing {
                 last_hash = now;
             } else if now.saturating_sub(last_hash) > self.keep_memory {

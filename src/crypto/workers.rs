@@ -33,17 +33,20 @@ pub struct WorkerSettings {
     pub signing_queue: usize,
     /// How many password hashes may wait.
     pub hashing_queue: usize,
+    /// How long either may have to wait, as far as that can be foreseen.
+    pub max_wait: Duration,
     /// How long a thread keeps the memory of its last hash without work.
     pub keep_memory: Duration,
 }
 
-/// One thread per core; a second or two of work in each queue.
+/// As the program's own settings are.
 impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             signing_queue: 4096,
-            hashing_queue: 128,
+            hashing_queue: 256,
+            max_wait: Duration::from_secs(5),
             keep_memory: Duration::from_secs(10),
         }
     }
@@ -68,7 +71,7 @@ pub struct Workers {
 impl Workers {
     /// Starts the threads. Fails when the system gives none.
     pub fn start(settings: WorkerSettings, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let queues = Queues::new(settings.signing_queue, settings.hashing_queue);
+        let queues = Queues::new(&settings);
         let shared = Arc::new(Shared {
             queues: Mutex::new(queues),
             changed: Condvar::new(),
@@ -105,8 +108,8 @@ impl Workers {
     pub fn queued(&self) -> QueueLengths {
         let mut queues = self.shared.lock();
         QueueLengths {
-            signing: queues.line(Work::Signing).len(),
-            hashing: queues.line(Work::Hashing).len(),
+            signing: queues.of(Work::Signing).len(),
+            hashing: queues.of(Work::Hashing).len(),
         }
     }
 
@@ -141,9 +144,9 @@ impl Workers {
         if queues.closed {
             return Err(CryptoError::Failed(Fault::from("the worker threads have stopped")));
         }
-        let line = queues.line(work);
-        if !line.push(job) {
-            let retry_after = line.retry_after(self.settings.threads.get());
+        let queue = queues.of(work);
+        if !queue.push(job) {
+            let retry_after = queue.retry_after();
             return Err(CryptoError::Busy { work: work.name(), retry_after });
         }
         drop(queues);
@@ -182,6 +185,7 @@ mod tests {
             threads: NonZeroUsize::new(threads).expect("not zero"),
             signing_queue: queue,
             hashing_queue: queue,
+            max_wait: Duration::MAX,
             keep_memory: Duration::from_millis(1),
         };
         Workers::start(settings, Arc::new(SystemClock::new())).expect("threads")

@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
@@ -21,6 +21,7 @@ use crate::domain::{
 
 use super::{
     deadline,
+    late::Late,
     request::{REQUEST_ID, RequestIds},
     status::{self, Answer},
 };
@@ -53,9 +54,9 @@ impl Edge {
             .layer(middleware::from_fn_with_state(Arc::new(self), pass))
     }
 
-    /// The complete answer to a failed call, which is logged here and
-    /// nowhere else.
-    fn fail(&self, status: &Status, call: &Call) -> Response {
+    /// The complete status of a failed call, which is logged here and nowhere
+    /// else.
+    pub(super) fn fail(&self, status: &Status, call: &Call) -> Status {
         let ours = std::error::Error::source(status).and_then(|s| s.downcast_ref::<AuthError>());
         let (answer, cause) = match ours {
             Some(error) => (status::answer(error), chain(error)),
@@ -65,7 +66,7 @@ impl Edge {
         let mut complete = answer.into_status(call.id.to_str().unwrap_or_default());
         // tonic says here which encodings it would have accepted.
         *complete.metadata_mut() = status.metadata().clone();
-        complete.into_http()
+        complete
     }
 
     /// What we must repair is an error, what load or a slow peer does a
@@ -99,9 +100,9 @@ impl Edge {
 }
 
 /// What the log tells of a call.
-struct Call {
-    uri: axum::http::Uri,
-    id: HeaderValue,
+pub(super) struct Call {
+    uri: Uri,
+    pub(super) id: HeaderValue,
     peer: Option<SocketAddr>,
     began: Duration,
 }
@@ -134,22 +135,22 @@ async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Re
         Ok(response) => response,
         Err(_) => Status::from(AuthError::DeadlineExceeded).into_http(),
     };
-    let mut response = match failure(&response) {
-        Some(status) => edge.fail(&status, &call),
-        None => response,
+    // tonic leaves a status as an extension, with its source; for unknown
+    // methods it is in the headers only.
+    let status = response.extensions().get::<Status>().cloned();
+    let status = status.or_else(|| failure(response.headers()));
+    let id = call.id.clone();
+    let mut response = match status {
+        Some(status) if status.code() != Code::Ok => edge.fail(&status, &call).into_http(),
+        _ => response.map(|body| Body::new(Late::new(body, edge, call))),
     };
-    response.headers_mut().insert(REQUEST_ID, call.id);
+    response.headers_mut().insert(REQUEST_ID, id);
     response
 }
 
-/// The status of a call that failed before its answer began. tonic leaves it
-/// as an extension, but for unknown methods in the headers only.
-fn failure(response: &Response) -> Option<Status> {
-    let status = match response.extensions().get::<Status>() {
-        Some(status) => status.clone(),
-        None => Status::from_header_map(response.headers())?,
-    };
-    Some(status).filter(|status| status.code() != Code::Ok)
+/// What headers or trailers say of a failure.
+pub(super) fn failure(headers: &HeaderMap) -> Option<Status> {
+    Status::from_header_map(headers).filter(|status| status.code() != Code::Ok)
 }
 
 /// Anything but a gRPC call gets a plain HTTP answer.

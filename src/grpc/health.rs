@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Interval, MissedTickBehavior},
-};
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Request, Response, Status, codegen::tokio_stream::Stream};
 use tonic_health::pb::{
@@ -20,30 +17,41 @@ use tonic_health::pb::{
     health_server::{Health, HealthServer},
 };
 
-use crate::{domain::error::AuthError, service::readiness::Readiness};
+use crate::{
+    domain::error::AuthError,
+    peers::{Quota, Share},
+    service::readiness::Readiness,
+};
 
+use super::request::peer;
+
+/// A question is one service's name.
+const MESSAGE_MAX_BYTES: usize = 1024;
 /// How often a watcher's status is looked at again.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 /// Watchers at the same time; each costs a look every interval.
 const WATCHERS_MAX: usize = 1024;
+/// Of these, those of one peer, which may be a gateway with many workers.
+const WATCHERS_MAX_PER_PEER: usize = 128;
 
 /// The service, following `readiness`. Its streams end with `shutdown`.
 pub(super) fn server(
     readiness: Arc<Readiness>,
     shutdown: CancellationToken,
 ) -> HealthServer<impl Health> {
-    let room = Arc::new(Semaphore::new(WATCHERS_MAX));
-    HealthServer::new(Edge { readiness, shutdown, room })
+    let watchers = Quota::new(WATCHERS_MAX, WATCHERS_MAX_PER_PEER);
+    HealthServer::new(HealthEdge { readiness, shutdown, watchers })
+        .max_decoding_message_size(MESSAGE_MAX_BYTES)
 }
 
 #[derive(Clone)]
-struct Edge {
+struct HealthEdge {
     readiness: Arc<Readiness>,
     shutdown: CancellationToken,
-    room: Arc<Semaphore>,
+    watchers: Arc<Quota>,
 }
 
-impl Edge {
+impl HealthEdge {
     /// The whole server has two names more, after the Kubernetes probes.
     fn status(&self, service: &str) -> Option<ServingStatus> {
         match service {
@@ -60,7 +68,7 @@ impl Edge {
 }
 
 #[tonic::async_trait]
-impl Health for Edge {
+impl Health for HealthEdge {
     async fn check(
         &self,
         request: Request<HealthCheckRequest>,
@@ -75,7 +83,7 @@ impl Health for Edge {
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Watch>, Status> {
         let retry_after = Duration::from_secs(1);
         let full = AuthError::Overloaded { work: "health watchers", retry_after };
-        let permit = Arc::clone(&self.room).try_acquire_owned().map_err(|_| full)?;
+        let share = self.watchers.take(peer(request.extensions())).ok_or(full)?;
         let mut ticks = tokio::time::interval(WATCH_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Response::new(Watch {
@@ -84,19 +92,40 @@ impl Health for Edge {
             told: None,
             ticks,
             shutdown: Box::pin(self.shutdown.clone().cancelled_owned()),
-            _permit: permit,
+            ended: false,
+            _share: share,
         }))
     }
 }
 
-/// Tells the status of one service at first, and then when it changes.
+/// Tells the status of one service at first, and then when it changes. Its
+/// last word, before the server goes, is that nothing is served.
 struct Watch {
-    edge: Edge,
+    edge: HealthEdge,
     service: String,
     told: Option<ServingStatus>,
     ticks: Interval,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
-    _permit: OwnedSemaphorePermit,
+    ended: bool,
+    _share: Share,
+}
+
+impl Watch {
+    /// A name that is not known now may be later: the protocol wants that
+    /// told, not refused.
+    fn status(&self) -> ServingStatus {
+        match self.edge.status(&self.service) {
+            Some(_) if self.ended => ServingStatus::NotServing,
+            Some(status) => status,
+            None => ServingStatus::ServiceUnknown,
+        }
+    }
+
+    fn news(&mut self) -> Option<Result<HealthCheckResponse, Status>> {
+        let status = self.status();
+        let is_news = self.told.replace(status) != Some(status);
+        is_news.then_some(Ok(HealthCheckResponse { status: status.into() }))
+    }
 }
 
 impl Stream for Watch {
@@ -104,16 +133,14 @@ impl Stream for Watch {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if self.shutdown.as_mut().poll(context).is_ready() {
-                return Poll::Ready(None);
+            // A future that is done must not be asked again.
+            if self.ended || self.shutdown.as_mut().poll(context).is_ready() {
+                self.ended = true;
+                return Poll::Ready(self.news());
             }
             ready!(self.ticks.poll_tick(context));
-            // A name that is not known now may be later: the protocol wants
-            // that told, not refused.
-            let status = self.edge.status(&self.service).unwrap_or(ServingStatus::ServiceUnknown);
-            if self.told != Some(status) {
-                self.told = Some(status);
-                return Poll::Ready(Some(Ok(HealthCheckResponse { status: status.into() })));
+            if let Some(news) = self.news() {
+                return Poll::Ready(Some(news));
             }
         }
     }

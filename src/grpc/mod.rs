@@ -1,8 +1,9 @@
 //! The gRPC edge: decode, call the service, encode.
 //!
 //! Every call passes `edge`, which gives it an id and a deadline, completes
-//! whatever fails, from wherever it fails, with the details that [`status`]
-//! says, and writes the one line that a failed call gets in the log.
+//! whatever fails, from wherever it fails and even in the middle of a stream
+//! (`late`), with the details that [`status`] says, and writes the one line
+//! that a failed call gets in the log.
 
 mod auth;
 pub mod codec;
@@ -10,6 +11,7 @@ mod convert;
 mod deadline;
 mod edge;
 mod health;
+mod late;
 pub mod pb;
 mod reflection;
 mod request;
@@ -30,7 +32,8 @@ use pb::auth::auth_service_server::AuthServiceServer;
 #[derive(Clone, Debug)]
 pub struct GrpcOptions {
     /// The longest that a call may take; a caller's `grpc-timeout` can only
-    /// make it shorter. Streams are bounded only until they begin.
+    /// make it shorter. `Watch` is bounded only until it begins; a stream of
+    /// reflection ends after the same time.
     pub request_timeout: Duration,
     /// The largest request message, in bytes. A full `BatchVerify` has 100
     /// tokens of up to 8 KiB.
@@ -41,26 +44,17 @@ pub struct GrpcOptions {
     pub shutdown: CancellationToken,
 }
 
-impl Default for GrpcOptions {
-    fn default() -> Self {
-        Self {
-            request_timeout: Duration::from_secs(10),
-            max_message_bytes: 1024 * 1024,
-            reflection: true,
-            shutdown: CancellationToken::new(),
-        }
-    }
-}
-
 /// Everything that is served over gRPC: `tokenward.auth.v1.AuthService`,
 /// health, and reflection. Health follows `readiness` by itself.
 pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: GrpcOptions) -> Router {
     let edge = Edge::new(Arc::clone(&auth.clock), auth.entropy.as_ref(), options.request_timeout);
     let service = AuthServiceServer::new(auth::AuthEdge::new(auth))
         .max_decoding_message_size(options.max_message_bytes);
-    let mut routes = Routes::new(service).add_service(health::server(readiness, options.shutdown));
+    let shutdown = options.shutdown;
+    let health = health::server(readiness, shutdown.clone());
+    let mut services = Routes::new(service).add_service(health).into_axum_router().reset_fallback();
     if options.reflection {
-        routes = reflection::add_to(routes);
+        services = services.merge(reflection::routes(options.request_timeout, shutdown));
     }
-    edge.around(routes.into_axum_router())
+    edge.around(services)
 }

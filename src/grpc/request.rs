@@ -2,11 +2,11 @@
 //! which credentials.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{Extensions, HeaderMap, HeaderValue};
 use tonic::metadata::MetadataMap;
 
 use crate::{
@@ -64,6 +64,12 @@ pub(super) fn caller<T>(request: &tonic::Request<T>) -> Caller {
         ip: request.extensions().get::<SocketAddr>().map(SocketAddr::ip),
         user_agent: user_agent.unwrap_or_default().to_owned(),
     }
+}
+
+/// The address from which a request came, for counting what it takes. All of
+/// which the transport did not say count as one.
+pub(super) fn peer(extensions: &Extensions) -> IpAddr {
+    extensions.get().map_or(Ipv4Addr::UNSPECIFIED.into(), SocketAddr::ip)
 }
 
 /// The caller's access token (RFC 6750 section 2.1): one `authorization` of

@@ -1,8 +1,8 @@
 //! THE error table: what a caller is told about each failure.
 //!
 //! Services fail with [`AuthError`]; tonic fails with statuses of its own when
-//! a request does not even reach a service. Both end here, so every failed
-//! call carries exactly one `google.rpc.ErrorInfo` (domain `tokenward`, a
+//! a request does not even reach a service, and so do the reflection services
+//! in the middle of their streams. All end here, so every failed call carries exactly one `google.rpc.ErrorInfo` (domain `tokenward`, a
 //! reason in `UPPER_SNAKE_CASE`) and one `RequestInfo`; `INVALID_ARGUMENT`
 //! adds `BadRequest`; what is worth trying again adds `RetryInfo`.
 //! What an [`AuthError`] holds for the operator never reaches an answer.
@@ -104,7 +104,8 @@ fn outage_reason(outage: Outage) -> &'static str {
     }
 }
 
-/// The answer to a failure before any service was reached.
+/// The answer to a failure that is none of the service's: before it was
+/// reached, or in a stream of health or reflection.
 ///
 /// - tonic calls a message over the size limit `OUT_OF_RANGE`, and other
 ///   servers `RESOURCE_EXHAUSTED`. Here that code promises that trying again
@@ -130,6 +131,11 @@ pub fn foreign(status: &Status) -> Answer {
         Code::Unimplemented => {
             Answer::new(Code::Unimplemented, "UNKNOWN_METHOD", "there is no such method")
         }
+        // Reflection does not know a name.
+        Code::NotFound => Answer {
+            metadata: Some(("resource", "descriptor")),
+            ..Answer::new(Code::NotFound, "NOT_FOUND", "there is no such descriptor")
+        },
         Code::ResourceExhausted => Answer {
             retry_after: Some(RETRY_AFTER_OUTAGE),
             ..Answer::new(Code::ResourceExhausted, "OVERLOADED", "overloaded")

@@ -33,12 +33,6 @@ pub struct HttpOptions {
     pub request_timeout: Duration,
 }
 
-impl Default for HttpOptions {
-    fn default() -> Self {
-        Self { request_timeout: Duration::from_secs(5) }
-    }
-}
-
 /// Everything that is served over plain HTTP.
 pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: HttpOptions) -> Router {
     let issuer = auth.policy().issuer.clone();

@@ -1,8 +1,12 @@
 //! The life of one connection.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, http::Request};
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response},
+};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -16,9 +20,13 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
 
-use super::{limits::ConnectionLimits, opening::Opening};
+use super::{
+    limits::ConnectionLimits,
+    opening::Opening,
+    unread::{Answer, Unread},
+};
 
 /// hyper panics when told to buffer less for an HTTP/1 head.
 const HTTP1_BUFFER_MIN: usize = 8192;
@@ -68,11 +76,9 @@ impl Connections {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (io, spoken) = Opening::watch(io);
-        let service = self.app.clone().map_request(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer);
-            request.map(Body::new)
-        });
+        let unread = Unread::default();
+        let (io, spoken) = Opening::watch(io, unread.clone());
+        let service = self.service(peer, unread.clone());
         let builder = self.builder();
         let connection =
             builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(service));
@@ -83,9 +89,11 @@ impl Connections {
                 std::future::pending::<()>().await;
             }
         };
+        let mut overdue = std::pin::pin!(unread.overdue(self.limits.unread_timeout));
         let grace = tokio::select! {
             result = connection.as_mut() => return log_end(peer, result),
             () = silence => return tracing::debug!(%peer, "connection closed: nothing was said"),
+            () = overdue.as_mut() => return tracing::debug!(%peer, "connection cut: unread"),
             () = self.cut.cancelled() => return,
             () = self.shutdown.cancelled() => self.limits.drain_deadline,
             () = sleep(self.age()) => self.limits.age_grace,
@@ -93,9 +101,35 @@ impl Connections {
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             result = connection.as_mut() => log_end(peer, result),
+            () = overdue => tracing::debug!(%peer, "connection cut: unread"),
             () = sleep(grace) => tracing::debug!(%peer, "connection cut after its grace"),
             () = self.cut.cancelled() => {}
         }
+    }
+
+    /// The app, as this connection calls it.
+    fn service(
+        &self,
+        peer: SocketAddr,
+        unread: Unread,
+    ) -> impl Service<
+        Request<Incoming>,
+        Response = Response<Answer>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static {
+        self.app
+            .clone()
+            .map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer);
+                request.map(Body::new)
+            })
+            .map_response(move |response: Response<Body>| {
+                let unread = unread.clone();
+                response.map(|body| Answer::new(body, unread))
+            })
     }
 
     fn builder(&self) -> Builder<TokioExecutor> {

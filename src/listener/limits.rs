@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-/// Limits of a listener and of each of its connections.
+/// Limits of a listener and of each of its connections. Their values are
+/// settings, and so are their defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// Connections open at the same time. More wait in the kernel's queue.
     pub max_connections: usize,
+    /// Of these, those of one peer: an IPv4 address or an IPv6 /64. More are
+    /// closed at once, since waiting they would hold up everybody.
+    pub max_connections_per_peer: usize,
     /// Time from the TCP connection to the end of the TLS handshake.
     pub tls_handshake_timeout: Duration,
     /// Time in which a new connection must say which protocol it speaks; in
@@ -27,6 +31,9 @@ pub struct ConnectionLimits {
     pub keep_alive_interval: Duration,
     /// HTTP/2: how long it may take to answer that.
     pub keep_alive_timeout: Duration,
+    /// How long the peer may leave what it is sent unread; a connection where
+    /// anything has waited for that long is cut before it is twice that.
+    pub unread_timeout: Duration,
     /// Age at which a connection is told to go away, so that clients spread
     /// over replicas again. Up to a tenth is taken off, differently for each
     /// connection, so that they do not all reconnect together.
@@ -35,23 +42,4 @@ pub struct ConnectionLimits {
     pub age_grace: Duration,
     /// How long calls in flight may go on after shutdown.
     pub drain_deadline: Duration,
-}
-
-impl Default for ConnectionLimits {
-    fn default() -> Self {
-        Self {
-            max_connections: 4096,
-            tls_handshake_timeout: Duration::from_secs(10),
-            header_read_timeout: Duration::from_secs(15),
-            max_header_bytes: 16 * 1024,
-            max_concurrent_streams: 200,
-            max_pending_accept_reset_streams: 20,
-            max_local_error_reset_streams: 256,
-            keep_alive_interval: Duration::from_mins(1),
-            keep_alive_timeout: Duration::from_secs(20),
-            max_age: Duration::from_mins(30),
-            age_grace: Duration::from_secs(30),
-            drain_deadline: Duration::from_secs(20),
-        }
-    }
 }

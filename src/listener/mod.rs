@@ -8,6 +8,7 @@ mod connection;
 mod limits;
 mod opening;
 pub mod tls;
+mod unread;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,6 +22,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use limits::ConnectionLimits;
 
+use crate::peers::Quota;
+
 use connection::Connections;
 
 /// How long to wait after the system could not hand out a socket (EMFILE and
@@ -32,7 +35,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Every request carries its peer's [`SocketAddr`] as an extension. While
 /// [`ConnectionLimits::max_connections`] are open nothing is accepted: what
 /// comes more waits in the kernel's queue, at no cost to us, and a short burst
-/// is served late instead of being turned away.
+/// is served late instead of being turned away. One peer can have
+/// [`ConnectionLimits::max_connections_per_peer`] of them; what it opens
+/// beyond is closed at once.
 ///
 /// On `shutdown` the listening socket is closed at once, every connection is
 /// told to go away, calls in flight may finish, and what is left at the drain
@@ -46,6 +51,7 @@ pub async fn serve(
 ) {
     let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
     let room = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
+    let peers = Quota::new(limits.max_connections, limits.max_connections_per_peer);
     let drain_deadline = limits.drain_deadline;
     let mut connections = Connections {
         tls: tls.map(TlsAcceptor::from),
@@ -58,10 +64,14 @@ pub async fn serve(
     while let Some((permit, stream, peer)) =
         shutdown.run_until_cancelled(accept(&listener, &room)).await
     {
+        let Some(share) = peers.take(peer.ip()) else {
+            tracing::debug!(%peer, "connection closed: its peer has too many");
+            continue;
+        };
         let connection = connections.open(stream, peer);
         tasks.spawn(async move {
             connection.await;
-            drop(permit);
+            drop((permit, share));
         });
     }
     drop(listener);

@@ -1,8 +1,10 @@
-//! Notices when a new connection has said which protocol it speaks.
+//! Notices when a new connection has said which protocol it speaks, and when
+//! its peer takes nothing more.
 //!
 //! hyper's timeouts begin once it knows the protocol: HTTP/1.1 has one for
 //! each head, HTTP/2 its pings. Nothing bounds the time before, in which a
-//! peer can stay silent or send the HTTP/2 preface byte by byte.
+//! peer can stay silent or send the HTTP/2 preface byte by byte; and nothing
+//! bounds a write.
 
 use std::{
     io,
@@ -15,6 +17,8 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::unread::{Unread, Waiting};
 
 /// RFC 9113 section 3.4. Whoever sends anything else speaks HTTP/1.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -29,19 +33,33 @@ impl Spoken {
     }
 }
 
-/// A stream whose first bytes are watched as they are read.
+/// A stream whose first bytes are watched as they are read, and whose writes
+/// count as waiting for the peer while the socket takes none.
 #[derive(Debug)]
 pub(super) struct Opening<I> {
     io: I,
     /// What of the preface has not come yet; empty once the protocol is known.
     expected: &'static [u8],
     spoken: Spoken,
+    unread: Unread,
+    blocked: Option<Waiting>,
 }
 
 impl<I> Opening<I> {
-    pub(super) fn watch(io: I) -> (Self, Spoken) {
+    pub(super) fn watch(io: I, unread: Unread) -> (Self, Spoken) {
         let spoken = Spoken::default();
-        (Self { io, expected: HTTP2_PREFACE, spoken: spoken.clone() }, spoken)
+        let expected = HTTP2_PREFACE;
+        (Self { io, expected, spoken: spoken.clone(), unread, blocked: None }, spoken)
+    }
+
+    /// Passes on what became of a write.
+    fn written<T>(&mut self, outcome: Poll<T>) -> Poll<T> {
+        match outcome {
+            Poll::Ready(_) => self.blocked = None,
+            Poll::Pending if self.blocked.is_none() => self.blocked = Some(self.unread.begin()),
+            Poll::Pending => {}
+        }
+        outcome
     }
 
     fn take_in(&mut self, bytes: &[u8]) {
@@ -76,11 +94,13 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Opening<I> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(context, bytes)
+        let outcome = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.written(outcome)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        let outcome = Pin::new(&mut self.io).poll_flush(context);
+        self.written(outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -92,7 +112,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Opening<I> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+        let outcome = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.written(outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -105,7 +126,7 @@ mod tests {
     use super::*;
 
     fn spoken_after(pieces: &[&[u8]]) -> bool {
-        let (mut opening, spoken) = Opening::watch(());
+        let (mut opening, spoken) = Opening::watch((), Unread::default());
         for piece in pieces {
             opening.take_in(piece);
         }

@@ -102,6 +102,7 @@ const RULES: &[(&str, &[&str])] = &[
             "crate::app",
         ],
     ),
+    ("peers", &["sqlx::", "tonic::", "axum::", "tokio::", "crate::"]),
     (
         "config",
         &[

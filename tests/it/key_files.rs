@@ -11,7 +11,7 @@ use crate::support::{
     determinism::START,
     key_faults::{fault_of, fault_of_made, problem},
     key_tools::{Bench, good_key, has_key_programs, set_mode},
-    skip::has_tool,
+    skip::{has_tool, skip},
 };
 
 const ACCESS: TokenType = TokenType::Access(AccessTokenType::AtJwt);
@@ -216,9 +216,24 @@ fn km_01_modes_of_files() {
     if is_root() {
         set_mode(&path, 0o440);
         access_kid(&bench);
-        std::os::unix::fs::chown(&path, Some(12_345), None).expect("root may");
+    } else {
+        assert_eq!(fault(0o440), KeyFault::GroupReadable(0o440));
     }
-    assert_eq!(fault(0o440), KeyFault::GroupReadable(0o440));
+}
+
+/// KM-01: a key that somebody else owns is one that somebody else can change.
+#[test]
+fn km_01_owners_of_files() {
+    if !is_root() {
+        return skip("km_01_owners_of_files", "only root can give files away", "REQUIRE_ROOT");
+    }
+    let bench = Bench::with_refresh_key();
+    bench.put("access/key.pem", good_key().as_bytes());
+    let path = bench.path("access/key.pem");
+    set_mode(&path, 0o600);
+    access_kid(&bench);
+    std::os::unix::fs::chown(&path, Some(12_345), None).expect("root may");
+    assert_eq!(problem(&bench, "access/key.pem"), KeyFault::ForeignOwner(12_345));
 }
 
 /// KM-01: nobody else may add keys to a directory.

@@ -10,6 +10,7 @@
 mod architecture;
 mod attacks;
 mod documents;
+mod edges;
 mod interop;
 mod key_files;
 mod key_numbers;

@@ -76,6 +76,7 @@ pub(crate) fn settings(dir: &Path) -> Settings {
     settings.password.iterations = 1;
     settings.password.failure_grid = Span(Duration::ZERO);
     settings.grpc.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    settings.shutdown.grace = Span(Duration::ZERO);
     settings.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     settings
 }

@@ -12,6 +12,7 @@ use axum::{Extension, Router, routing::get};
 use tokenward::listener::ConnectionLimits;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpSocket,
     time::{Instant, timeout},
 };
 
@@ -21,7 +22,7 @@ use super::{
         END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GET, GOAWAY, HEADERS, RST_STREAM, SETTINGS,
         WINDOW_UPDATE, begin, frame, stream_id,
     },
-    http1, read_to_end,
+    http1, limits, read_to_end,
 };
 
 fn app() -> Router {
@@ -34,7 +35,7 @@ async fn panic() -> &'static str {
 
 #[tokio::test]
 async fn gt_04_settings_say_how_many_streams_are_allowed() {
-    let limits = ConnectionLimits { max_concurrent_streams: 77, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits { max_concurrent_streams: 77, ..limits() };
     let server = Server::start(app(), limits).await;
     let (mut reader, _writer) = begin(server.connect().await).await;
     let settings = reader.next().await.unwrap();
@@ -43,7 +44,7 @@ async fn gt_04_settings_say_how_many_streams_are_allowed() {
         settings.payload.chunks(6).map(|c| (c[1], u32::from_be_bytes([c[2], c[3], c[4], c[5]])));
     let values: Vec<_> = values.collect();
     assert!(values.contains(&(3, 77)), "MAX_CONCURRENT_STREAMS in {values:?}");
-    assert!(values.contains(&(6, 16 * 1024)), "MAX_HEADER_LIST_SIZE in {values:?}");
+    assert!(values.contains(&(6, 32 * 1024)), "MAX_HEADER_LIST_SIZE in {values:?}");
 }
 
 /// F7, CVE-2023-44487: streams that are opened and reset at once.
@@ -57,7 +58,7 @@ async fn gt_01_rapid_reset_ends_the_connection() {
             async { request }
         },
     ));
-    let server = Server::start(app, ConnectionLimits::default()).await;
+    let server = Server::start(app, limits()).await;
     let (mut reader, mut writer) = begin(server.connect().await).await;
     let mut flood = Vec::new();
     for n in 0..10_000 {
@@ -76,8 +77,7 @@ async fn gt_01_rapid_reset_ends_the_connection() {
 /// F7, CVE-2025-8671: the peer makes us reset streams.
 #[tokio::test]
 async fn gt_02_made_to_reset_ends_the_connection() {
-    let limits =
-        ConnectionLimits { max_local_error_reset_streams: 32, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits { max_local_error_reset_streams: 32, ..limits() };
     let server = Server::start(app(), limits).await;
     let (mut reader, mut writer) = begin(server.connect().await).await;
     let flooding = tokio::spawn(async move {
@@ -101,7 +101,7 @@ async fn gt_02_made_to_reset_ends_the_connection() {
 /// GT-09, HT-11: whoever says nothing, or says it too slowly, is let go.
 #[tokio::test]
 async fn gt_09_dawdlers_are_let_go() {
-    let limits = ConnectionLimits { header_read_timeout: SHORT, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits { header_read_timeout: SHORT, ..limits() };
     let server = Server::start(app(), limits).await;
     for said in ["", "G", "GET / HTTP/1.1\r\nHost:", "PRI * HTTP/2.0\r\n\r\nSM\r\n"] {
         let mut stream = server.connect().await;
@@ -118,7 +118,7 @@ async fn gt_09_dawdlers_are_let_go() {
 
 #[tokio::test]
 async fn gt_05_headers_have_a_limit() {
-    let server = Server::start(app(), ConnectionLimits::default()).await;
+    let server = Server::start(app(), limits()).await;
     let answer = async |length: usize| {
         let mut stream = server.connect().await;
         let value = "x".repeat(length);
@@ -133,7 +133,7 @@ async fn gt_05_headers_have_a_limit() {
 
 #[tokio::test]
 async fn gt_17_connections_over_the_cap_wait_for_room() {
-    let limits = ConnectionLimits { max_connections: 1, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits { max_connections: 1, ..limits() };
     let server = Server::start(app(), limits).await;
     let mut first = server.connect().await;
     first.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
@@ -146,10 +146,37 @@ async fn gt_17_connections_over_the_cap_wait_for_room() {
     assert!(read_to_end(&mut second).await.ends_with("fine"));
 }
 
+/// One address cannot keep everybody else out.
+#[tokio::test]
+async fn gt_17_connections_over_a_peers_share_are_closed() {
+    let limits = ConnectionLimits { max_connections_per_peer: 2, ..limits() };
+    let server = Server::start(app(), limits).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        stream.read_exact(&mut [0]).await.unwrap();
+        held.push(stream);
+    }
+    let began = Instant::now();
+    let mut third = server.connect().await;
+    assert_eq!(read_to_end(&mut third).await, "");
+    assert!(began.elapsed() < PATIENCE / 2, "at once");
+    // Another address is another peer.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = socket.connect(server.address).await.unwrap();
+    other.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    assert!(read_to_end(&mut other).await.ends_with("fine"));
+    held.pop();
+    let again = async { while !http1(&server, "/").await.ends_with("fine") {} };
+    timeout(PATIENCE, again).await.expect("there is room again");
+}
+
 /// GT-32, GT-15: what happens on one connection is that connection's affair.
 #[tokio::test]
 async fn gt_15_the_loop_outlives_its_connections() {
-    let server = Server::start(app(), ConnectionLimits::default()).await;
+    let server = Server::start(app(), limits()).await;
     for _ in 0..50 {
         let stream = server.connect().await;
         stream.set_zero_linger().unwrap();
@@ -166,7 +193,7 @@ async fn gt_15_the_loop_outlives_its_connections() {
 async fn requests_know_their_peer() {
     let peer = async |Extension(peer): Extension<SocketAddr>| peer.to_string();
     let app = Router::new().route("/", get(peer));
-    let server = Server::start(app, ConnectionLimits::default()).await;
+    let server = Server::start(app, limits()).await;
     let mut stream = server.connect().await;
     let own = stream.local_addr().unwrap().to_string();
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
@@ -176,11 +203,8 @@ async fn requests_know_their_peer() {
 /// A peer that is there but never answers pings is gone.
 #[tokio::test]
 async fn gt_08_http2_peers_must_answer_pings() {
-    let limits = ConnectionLimits {
-        keep_alive_interval: SHORT,
-        keep_alive_timeout: SHORT,
-        ..ConnectionLimits::default()
-    };
+    let limits =
+        ConnectionLimits { keep_alive_interval: SHORT, keep_alive_timeout: SHORT, ..limits() };
     let server = Server::start(app(), limits).await;
     let began = Instant::now();
     let (mut reader, _writer) = begin(server.connect().await).await;

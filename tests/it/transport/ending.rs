@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{PATIENCE, SHORT, Server, http1, read_to_end};
+use super::{PATIENCE, SHORT, Server, http1, limits, read_to_end};
 
 /// A call that begins, says so, and ends when it may.
 #[derive(Clone)]
@@ -75,7 +75,7 @@ impl Http2 {
 #[tokio::test]
 async fn gt_19_a_drain_waits_for_calls_in_flight_and_refuses_new_ones() {
     let slow = Slow::new();
-    let server = Server::start(slow.app(), ConnectionLimits::default()).await;
+    let server = Server::start(slow.app(), limits()).await;
     let mut client = Http2::connect(&server).await;
     let call = tokio::spawn(async move { (client.get("/slow").await, client.connection) });
     let mut over_http1 = server.connect().await;
@@ -99,7 +99,7 @@ async fn gt_19_a_drain_waits_for_calls_in_flight_and_refuses_new_ones() {
 
 #[tokio::test]
 async fn gt_19_idle_connections_do_not_hold_up_a_drain() {
-    let server = Server::start(Slow::new().app(), ConnectionLimits::default()).await;
+    let server = Server::start(Slow::new().app(), limits()).await;
     let mut http2 = Http2::connect(&server).await;
     assert_eq!(http2.get("/").await.unwrap(), "fine");
     let mut idle = server.connect().await;
@@ -109,7 +109,7 @@ async fn gt_19_idle_connections_do_not_hold_up_a_drain() {
     let began = Instant::now();
     server.shutdown.cancel();
     server.ended().await;
-    assert!(began.elapsed() < ConnectionLimits::default().drain_deadline);
+    assert!(began.elapsed() < limits().drain_deadline);
     http2.connection.await.unwrap().expect("GOAWAY without an error");
     drop(silent);
 }
@@ -117,7 +117,7 @@ async fn gt_19_idle_connections_do_not_hold_up_a_drain() {
 #[tokio::test]
 async fn gt_19_the_drain_deadline_cuts_what_is_left() {
     let slow = Slow::new();
-    let limits = ConnectionLimits { drain_deadline: SHORT, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits { drain_deadline: SHORT, ..limits() };
     let server = Server::start(slow.app(), limits).await;
     let mut client = Http2::connect(&server).await;
     let call = tokio::spawn(async move { client.get("/slow").await });
@@ -136,7 +136,7 @@ async fn gt_19_the_drain_deadline_cuts_what_is_left() {
 #[tokio::test]
 async fn gt_18_an_old_connection_is_told_to_go_and_its_calls_finish() {
     let slow = Slow::new();
-    let limits = ConnectionLimits { max_age: SHORT, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits { max_age: SHORT, ..limits() };
     let server = Server::start(slow.app(), limits).await;
     let mut client = Http2::connect(&server).await;
     let mut second = client.send.clone();
@@ -163,8 +163,7 @@ async fn gt_18_an_old_connection_is_told_to_go_and_its_calls_finish() {
 #[tokio::test]
 async fn gt_18_an_old_connection_has_its_grace_and_no_more() {
     let slow = Slow::new();
-    let limits =
-        ConnectionLimits { max_age: SHORT, age_grace: SHORT, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits { max_age: SHORT, age_grace: SHORT, ..limits() };
     let server = Server::start(slow.app(), limits).await;
     let mut client = Http2::connect(&server).await;
     let began = Instant::now();

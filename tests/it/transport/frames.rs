@@ -11,11 +11,15 @@ use tokio::{
 
 use super::PATIENCE;
 
+pub(super) const DATA: u8 = 0x0;
 pub(super) const HEADERS: u8 = 0x1;
 pub(super) const RST_STREAM: u8 = 0x3;
 pub(super) const SETTINGS: u8 = 0x4;
 pub(super) const GOAWAY: u8 = 0x7;
 pub(super) const WINDOW_UPDATE: u8 = 0x8;
+
+/// `SETTINGS_INITIAL_WINDOW_SIZE`.
+pub(super) const INITIAL_WINDOW_SIZE: u16 = 0x4;
 
 pub(super) const END_STREAM: u8 = 0x1;
 pub(super) const END_HEADERS: u8 = 0x4;
@@ -53,9 +57,20 @@ pub(super) fn stream_id(n: u32) -> u32 {
 
 /// Begins to speak HTTP/2, and reads and writes from then on separately.
 pub(super) async fn begin(stream: TcpStream) -> (Reader, OwnedWriteHalf) {
+    begin_with(stream, &[]).await
+}
+
+/// The same, with settings (RFC 9113 section 6.5.1).
+pub(super) async fn begin_with(
+    stream: TcpStream,
+    settings: &[(u16, u32)],
+) -> (Reader, OwnedWriteHalf) {
     let (read, mut write) = stream.into_split();
     write.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-    write.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
+    let entry =
+        |(name, value): &(u16, u32)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat();
+    let settings: Vec<u8> = settings.iter().flat_map(entry).collect();
+    write.write_all(&frame(SETTINGS, 0, 0, &settings)).await.unwrap();
     (Reader(read), write)
 }
 

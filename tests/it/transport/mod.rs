@@ -5,11 +5,17 @@ mod abuse;
 mod ending;
 mod frames;
 mod tls;
+mod unread;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use tokenward::listener::{self, ConnectionLimits};
+use confique::Config as _;
+use tokenward::{
+    app,
+    config::Settings,
+    listener::{self, ConnectionLimits},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -22,6 +28,12 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The timeouts that tests wait for.
 const SHORT: Duration = Duration::from_millis(200);
+
+/// The limits of a server that nobody has configured.
+fn limits() -> ConnectionLimits {
+    let settings = Settings::builder().load().expect("defaults");
+    app::connection_limits(&settings, settings.grpc.request_timeout)
+}
 
 struct Server {
     address: SocketAddr,

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{SHORT, Server, read_to_end};
+use super::{SHORT, Server, limits, read_to_end};
 
 struct Setting {
     server: Server,
@@ -60,7 +60,7 @@ impl Setting {
 
 #[tokio::test]
 async fn both_protocols_are_spoken_and_offered() {
-    let setting = Setting::new(ConnectionLimits::default()).await;
+    let setting = Setting::new(limits()).await;
     let negotiated = async |protocols: &[&str]| {
         let stream = setting.connect(protocols).await;
         stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec)
@@ -83,7 +83,7 @@ async fn both_protocols_are_spoken_and_offered() {
 
 #[tokio::test]
 async fn gt_28_a_handshake_has_its_time() {
-    let limits = ConnectionLimits { tls_handshake_timeout: SHORT, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits { tls_handshake_timeout: SHORT, ..limits() };
     let setting = Setting::new(limits).await;
     for said in [&[][..], &[0x16, 0x03, 0x01, 0x01, 0x00, 0x01]] {
         let mut stream = setting.server.connect().await;
@@ -97,7 +97,7 @@ async fn gt_28_a_handshake_has_its_time() {
 
 #[tokio::test]
 async fn gt_15_plain_bytes_on_a_tls_port_are_refused() {
-    let setting = Setting::new(ConnectionLimits::default()).await;
+    let setting = Setting::new(limits()).await;
     let mut stream = setting.server.connect().await;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
@@ -108,11 +108,11 @@ async fn gt_15_plain_bytes_on_a_tls_port_are_refused() {
 
 #[tokio::test]
 async fn gt_19_a_handshake_does_not_hold_up_a_drain() {
-    let setting = Setting::new(ConnectionLimits::default()).await;
+    let setting = Setting::new(limits()).await;
     let _silent = setting.server.connect().await;
     setting.works().await;
     let began = Instant::now();
     setting.server.shutdown.cancel();
     setting.server.ended().await;
-    assert!(began.elapsed() < ConnectionLimits::default().drain_deadline);
+    assert!(began.elapsed() < limits().drain_deadline);
 }
