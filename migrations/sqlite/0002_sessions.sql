@@ -24,7 +24,9 @@ CREATE TABLE sessions (
 ) STRICT;
 
 -- However many sessions of a user were revoked lately, the live ones are found at once.
+-- Each session stands in one of these two.
 CREATE INDEX sessions_live ON sessions (user_id, id) WHERE revoked_at IS NULL;
-CREATE INDEX sessions_by_user ON sessions (user_id);
+CREATE INDEX sessions_revoked ON sessions (user_id, revoked_at) WHERE revoked_at IS NOT NULL;
+-- For the sweeper.
 CREATE INDEX sessions_by_end ON sessions (expires_at);
 CREATE INDEX sessions_by_revocation ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;

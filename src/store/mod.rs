@@ -5,8 +5,9 @@
 //! - [`sql`] has every statement. `accounts`, `sessions`, `rotation`,
 //!   `revoke`, `log` and `instance` are the steps that use them, `rows` turns
 //!   what comes back into domain values.
-//! - `body` runs a step as a unit of work; `engine` is all that differs
-//!   between the engines; `sqlite` and `postgres` open them.
+//! - `body` has a method for each step and `step` runs it as a unit of work;
+//!   `engine` is all that differs between the engines; `sqlite` and `postgres`
+//!   open them.
 
 mod accounts;
 mod body;
@@ -25,6 +26,7 @@ mod rows;
 mod sessions;
 pub mod sql;
 mod sqlite;
+mod step;
 mod unit;
 
 pub use connect::{ConnectError, StoreOptions, connect, migrate};

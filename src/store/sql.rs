@@ -127,11 +127,13 @@ statements! {
             AND version = (SELECT h.version_floor FROM revocation_head h))) RETURNING version");
     /// The version of the client $1, if it is enabled.
     SELECT_ENABLED_CLIENT = "SELECT version FROM clients WHERE id = $1 AND disabled_at IS NULL";
-    /// Deletes sessions of the user $1 that were over at $2, or revoked so
-    /// long before $3 that none of their tokens lives; at most $4.
-    DELETE_DEAD_OF_USER = concat!("DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s \
-        WHERE s.user_id = $1 AND (s.expires_at <= $2 \
-            OR s.revoked_at <= ", less_access_lifetime!("$3"), ") LIMIT $4)");
+    /// Deletes sessions of the user $1 that were over at $2, and those revoked
+    /// so long before $3 that none of their tokens lives; at most $4.
+    DELETE_DEAD_OF_USER = concat!("DELETE FROM sessions WHERE id IN (\
+        SELECT s.id FROM sessions s \
+            WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at <= $2 \
+        UNION ALL SELECT s.id FROM sessions s \
+            WHERE s.user_id = $1 AND s.revoked_at <= ", less_access_lifetime!("$3"), " LIMIT $4)");
     /// Revokes all live sessions of the user $1 (version $2) on the client $3
     /// (version $4) but the $6 newest: $5 now, $7 reason.
     REVOKE_OVER_LIMIT = "UPDATE sessions SET revoked_at = $5, revoke_reason = $7 \

@@ -40,12 +40,13 @@ async fn every_statement_prepares_on_postgres() {
 async fn p7_live_sessions_are_found_by_their_own_index() {
     let fixture = Fixture::sqlite().await;
     let mut connection = SqliteConnection::connect(fixture.url.expose_secret()).await.unwrap();
-    for statement in [sql::SELECT_LIVE_SESSIONS, sql::REVOKE_OVER_LIMIT] {
+    for statement in [sql::SELECT_LIVE_SESSIONS, sql::REVOKE_OVER_LIMIT, sql::DELETE_DEAD_OF_USER] {
         let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         let plan = connection.fetch_all(explain).await.unwrap();
         let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
         let found = plan.iter().any(|step| step.contains("USING INDEX sessions_live"));
-        assert!(found, "{statement}: {plan:?}");
+        let scans = plan.iter().any(|step| step.starts_with("SCAN s"));
+        assert!(found && !scans, "{statement}: {plan:?}");
     }
     fixture.finish().await;
 }
