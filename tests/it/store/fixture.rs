@@ -30,8 +30,11 @@ use tokenward::{
 };
 use uuid::Uuid;
 
-pub(super) use crate::support::determinism::START;
 use crate::support::{beside, postgres};
+
+/// The beginning of every test, 2100-01-01T00:00:00Z: later than the clock of
+/// any database, whose time can count as well.
+pub(super) const START: Timestamp = Timestamp::from_seconds(4_102_444_800);
 
 pub(super) const ISSUER: &str = "https://auth.example.org";
 pub(super) const ACCESS_S: u64 = 900;

@@ -13,9 +13,8 @@ use tokenward::domain::{
     entropy::{Entropy, EntropyError},
 };
 
-/// Where manual clocks begin, 2100-01-01T00:00:00Z: later than the clock of
-/// any database, whose time can count as well.
-pub(crate) const START: Timestamp = Timestamp::from_seconds(4_102_444_800);
+/// Where manual clocks begin: 2027-01-15T08:00:00Z.
+pub(crate) const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 /// A clock that stands until it is moved.
 #[derive(Debug)]
