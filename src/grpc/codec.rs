@@ -23,7 +23,7 @@ use super::pb::auth::BatchVerifyRequest;
 /// The most fields of a message and of those in it, repetitions counted. A
 /// `BatchVerify` of 100 questions, each with all the scopes and roles that it
 /// may require, has 13 300; decoded, as many are a few megabytes at worst.
-const FIELDS_MAX: usize = 20_000;
+const FIELDS_MAX: usize = 25_000;
 /// How deep the messages are that hold lists: a question is in a batch.
 const DEPTH: u8 = 1;
 
