@@ -144,7 +144,7 @@ impl Core {
         let store =
             store::connect(&database_url(settings), store_options(settings, access)).await?;
         let (head, session_life) = claim(store.as_ref(), &policy, &environment, access).await?;
-        let workers = start_workers(settings, &environment)?;
+        let workers = start_workers(settings)?;
         let lives = TokenLives { access: head.max_access_lifetime(), refresh: session_life };
         let keys = Arc::new(match access {
             Access::Serve => load_keys(settings, lives, Arc::clone(&workers)).await?,
@@ -303,11 +303,9 @@ async fn compare_clocks(store: &dyn Store, environment: &Environment) -> Result<
     if difference <= CLOCK_DIFFERENCE_MAX { Ok(()) } else { Err(StartError::Clocks(difference)) }
 }
 
-fn start_workers(
-    settings: &Settings,
-    environment: &Environment,
-) -> Result<Arc<Workers>, StartError> {
-    let workers = Workers::start(worker_settings(settings), Arc::clone(&environment.clock));
+/// How long work takes is measured, whatever time it is for the service.
+fn start_workers(settings: &Settings) -> Result<Arc<Workers>, StartError> {
+    let workers = Workers::start(worker_settings(settings), Arc::new(SystemClock::new()));
     Ok(Arc::new(workers.map_err(|error| StartError::Workers(error.to_string()))?))
 }
 

@@ -11,6 +11,9 @@ use tokio::sync::oneshot;
 
 use super::{hash_memory::HashMemory, workers::WorkerSettings};
 
+/// A job that took so many times as long as usual counts as no longer.
+const OUTLIER: u32 = 4;
+
 /// Which queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
@@ -151,8 +154,10 @@ impl Queue {
         self.jobs.len()
     }
 
-    /// Remembers how long a job took, as a moving average over about eight.
+    /// Remembers how long a job took, as a moving average over about eight. A
+    /// single one tells little: perhaps the whole process was stopped.
     pub(super) fn record(&mut self, took: Duration) {
+        let took = took.min(self.typical.saturating_mul(OUTLIER));
         self.typical = self.typical.saturating_mul(7).saturating_add(took) / 8;
     }
 
@@ -230,12 +235,22 @@ mod tests {
         let mut waiting = fill(&mut queue, 10_000);
         assert_eq!(queue.len(), 81, "80 jobs of 25 ms take 2 threads one second");
         waiting.pop();
-        let (another, _waits) = job();
+        let (another, waits) = job();
         assert!(queue.push(another), "the one that has left does not count");
         // However slow it has become, an empty queue takes a job.
-        drop(waiting);
-        queue.record(Duration::from_mins(10));
+        drop((waiting, waits));
+        for _ in 0..100 {
+            queue.record(Duration::from_mins(10));
+        }
         assert_eq!(fill(&mut queue, 10_000).len(), 1);
+    }
+
+    /// A process that was stopped for an hour must not refuse for the next.
+    #[test]
+    fn one_job_that_took_for_ever_changes_little() {
+        let mut queue = queue(Work::Hashing, 10_000, Duration::from_secs(1));
+        queue.record(Duration::from_hours(1));
+        assert!(fill(&mut queue, 10_000).len() > 50);
     }
 
     /// LG-18: what nobody waits for takes no room and no work.

@@ -95,8 +95,11 @@ fn databases_out_of_reach_or_unknown_are_named() {
 
 #[test]
 fn a_database_of_another_issuer_is_refused() {
-    let program = Program::new().with_keys();
+    // Whose a database is, its first server decides, and no command before it.
+    let program = Program::new().with_keys().set("issuer", "https://auth.example");
     program.create_user(&["alice"]);
+    let program = program.set("issuer", "http://127.0.0.1:8080");
+    program.serve().stop();
     let other = program.set("issuer", "https://other.example").run(&["serve"]);
     refused(&other, FAILED, &["http://127.0.0.1:8080", "https://other.example", "set issuer"]);
 }
