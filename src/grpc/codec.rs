@@ -24,8 +24,9 @@ use super::pb::auth::BatchVerifyRequest;
 /// `BatchVerify` of 100 questions, each with all the scopes and roles that it
 /// may require, has 13 300; decoded, as many are a few megabytes at worst.
 const FIELDS_MAX: usize = 25_000;
-/// How deep the messages are that hold lists: a question is in a batch.
-const DEPTH: u8 = 1;
+/// How deep a batch is looked into: to the fields of its questions. Every
+/// other request holds texts only, and a long text is no crowd of fields.
+const BATCH_DEPTH: u8 = 1;
 
 /// Encodes `T`, decodes `U`.
 #[derive(Debug)]
@@ -66,13 +67,15 @@ impl<U: Message + Default + 'static> Decoder for StrictDecoder<U> {
 
     fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         // The body is one piece of memory: its first chunk is all of it.
-        if TypeId::of::<U>() == TypeId::of::<BatchVerifyRequest>() && is_long_batch(bytes.chunk()) {
+        let is_batch = TypeId::of::<U>() == TypeId::of::<BatchVerifyRequest>();
+        if is_batch && is_long_batch(bytes.chunk()) {
             let rule = format!("must have 1 to {BATCH_MAX} entries");
             return Err(AuthError::invalid("requests", rule).into());
         }
         let malformed =
             || Status::invalid_argument("the request is not a valid protobuf message of its type");
-        if count_fields(bytes.chunk(), DEPTH, FIELDS_MAX) > FIELDS_MAX {
+        let depth = if is_batch { BATCH_DEPTH } else { 0 };
+        if count_fields(bytes.chunk(), depth, FIELDS_MAX) > FIELDS_MAX {
             return Err(malformed());
         }
         self.0.decode(bytes).map_err(|_| malformed())
@@ -102,8 +105,7 @@ fn next_field<'a>(bytes: &mut &'a [u8]) -> Option<Field<'a>> {
 
 /// Counts fields and those in them, up to the first byte that is none and
 /// until there are more than `most`. Whether a field is a text or a message
-/// does not show: in the texts of a message a few may be found that are none.
-/// All that it may have are far too short for too many.
+/// does not show: in the texts of a question a few may be found that are none.
 fn count_fields(mut bytes: &[u8], depth: u8, most: usize) -> usize {
     let mut count = 0;
     while count <= most
@@ -133,7 +135,7 @@ mod tests {
     /// texts 12.
     #[test]
     fn gt_12_a_bomb_of_small_fields_is_refused() {
-        let count = |bytes: &[u8]| count_fields(bytes, DEPTH, FIELDS_MAX);
+        let count = |bytes: &[u8]| count_fields(bytes, BATCH_DEPTH, FIELDS_MAX);
         let empty = |count: usize| [0x0a, 0x00].repeat(count);
         assert_eq!(count(&[]), 0);
         assert_eq!(count(&empty(FIELDS_MAX)), FIELDS_MAX);
@@ -166,11 +168,11 @@ mod tests {
         };
         let batch = BatchVerifyRequest { requests: vec![question; BATCH_MAX] };
         let bytes = batch.encode_to_vec();
-        let fields = count_fields(&bytes, DEPTH, FIELDS_MAX);
+        let fields = count_fields(&bytes, BATCH_DEPTH, FIELDS_MAX);
         assert_eq!(fields, BATCH_MAX * (1 + 4 + 2 * 64));
         assert!(!is_long_batch(&bytes));
         let alone = batch.requests.into_iter().next().expect("one of them").encode_to_vec();
-        assert!(count_fields(&alone, DEPTH, FIELDS_MAX) <= alone.len() / 2);
+        assert!(count_fields(&alone, BATCH_DEPTH, FIELDS_MAX) <= alone.len() / 2);
         assert!(alone.len() / 2 < FIELDS_MAX, "{}", alone.len());
     }
 
