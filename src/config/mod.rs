@@ -37,7 +37,7 @@ pub struct Settings {
     #[config(env = "TOKENWARD_DATA_DIR", default = "tokenward-data")]
     pub data_dir: PathBuf,
 
-    /// The client of callers that name none. Must be one of [clients].
+    /// The client of callers that name none. Must have a table under clients.
     #[config(env = "TOKENWARD_DEFAULT_CLIENT", default = "default")]
     pub default_client: String,
 
@@ -468,7 +468,7 @@ pub struct LogSettings {
     pub format: LogFormat,
 }
 
-/// One application that logs users in. What is not set is as in [tokens].
+/// One application that logs users in. What is not set is as under tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientSettings {
