@@ -8,7 +8,8 @@ COPY src src
 RUN cargo build --release --locked --bin tokenward
 
 FROM debian:bookworm-slim
-# The one thing that verified TLS to a database can need.
+# For sslrootcert=/etc/ssl/certs/ca-certificates.crt in the database's URL; without
+# it the public authorities count that are compiled in.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates \
  && rm -rf /var/lib/apt/lists/* \

@@ -37,7 +37,7 @@ pub struct Settings {
     #[config(env = "TOKENWARD_DATA_DIR", default = "tokenward-data")]
     pub data_dir: PathBuf,
 
-    /// The client of callers that name none. Must have a table under clients.
+    /// The client of callers that name none. Must be the id of a client.
     #[config(env = "TOKENWARD_DEFAULT_CLIENT", default = "default")]
     pub default_client: String,
 
@@ -112,8 +112,9 @@ pub struct DatabaseSettings {
     #[config(env = "TOKENWARD_DATABASE_URL")]
     pub url: Option<DatabaseUrl>,
 
-    /// Connections kept open at most, for each replica. SQLite: for reading;
-    /// it always has one for writing.
+    /// Connections kept open at most, for each replica, besides two that
+    /// follow the revocation log. SQLite: for reading; it always has one for
+    /// writing.
     /// Range: 1 to 200.
     #[config(env = "TOKENWARD_DATABASE_MAX_CONNECTIONS", default = 16)]
     pub max_connections: u32,
@@ -260,8 +261,8 @@ pub struct ConnectionSettings {
     #[config(env = "TOKENWARD_CONNECTIONS_KEEPALIVE_TIMEOUT", default = "10s")]
     pub keepalive_timeout: Span,
 
-    /// Connections are asked to end at about this age (a tenth more or less),
-    /// so that balancers can spread them anew.
+    /// Connections are asked to end at this age or up to a tenth earlier, so
+    /// that balancers can spread them anew.
     /// Range: 1s to 7days.
     #[config(env = "TOKENWARD_CONNECTIONS_MAX_AGE", default = "30m")]
     pub max_age: Span,
@@ -432,7 +433,8 @@ pub struct SweepSettings {
     #[config(env = "TOKENWARD_SWEEP_INTERVAL", default = "1m")]
     pub interval: Span,
 
-    /// Rows of a kind that one round removes at most.
+    /// Rows of a kind that one transaction removes at most; a round goes on
+    /// while there is more.
     /// Range: 1 to 100000.
     #[config(env = "TOKENWARD_SWEEP_BATCH", default = 1_000)]
     pub batch: u32,
