@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{self, Settings, Span},
     crypto::{
+        cost::HashingParams,
         entropy::SystemEntropy,
         key_directory::KeyringError,
         keyring::{Keyring, TokenLives},
-        password::{Argon2Passwords, HashingParams},
+        password::Argon2Passwords,
         provider,
         workers::{WorkerSettings, Workers},
     },

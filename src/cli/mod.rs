@@ -8,6 +8,8 @@
 mod client;
 mod config;
 mod healthcheck;
+mod import;
+mod import_row;
 mod keys;
 mod migrate;
 mod output;
@@ -92,7 +94,7 @@ enum Command {
     /// Make, list and export signing keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Create, list and disable users.
+    /// Create, import, list and disable users.
     #[command(subcommand)]
     User(user::UserCommand),
     /// Look into tokens.

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Database, GlobalArgs, Outcome, output, password};
+use super::{
+    Database, GlobalArgs, Outcome,
+    import::{self, ImportArgs},
+    output, password,
+};
 use crate::{
     domain::{
         account::{Account, Role},
@@ -22,6 +26,9 @@ pub(super) enum UserCommand {
     /// Create a user. The password is read from the terminal, or from a pipe.
     #[command(after_help = CREATE_EXAMPLES)]
     Create(CreateArgs),
+    /// Create users who bring their password hashes from another system.
+    #[command(after_help = import::EXAMPLES)]
+    Import(ImportArgs),
     /// List users in the order of their ids.
     List {
         /// One JSON object a line.
@@ -63,6 +70,7 @@ pub(super) struct CreateArgs {
 pub(super) async fn run(command: UserCommand, global: &GlobalArgs) -> Outcome {
     match command {
         UserCommand::Create(args) => create(args, global).await,
+        UserCommand::Import(args) => import::run(args, global).await,
         UserCommand::List { json } => list(json, global).await,
         UserCommand::Disable { user } => disable(&user, global).await,
     }

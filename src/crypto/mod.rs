@@ -1,13 +1,16 @@
-//! Keys, signatures and password hashes. `argon2`, `rsa`, `jsonwebtoken` and
-//! `aws-lc-rs` are named here and nowhere else.
+//! Keys, signatures and password hashes. `argon2`, `bcrypt`, `scrypt`, `rsa`,
+//! `jsonwebtoken` and `aws-lc-rs` are named here and nowhere else.
 //!
 //! A private key takes this way: [`key_file`] reads it under its rules, `pem`
 //! takes the text apart, `key_check` parses and judges the numbers,
 //! `provider` keeps the AWS-LC key object that signs, [`keyring`] puts the
 //! keys in the order in which they sign. [`workers`] are the threads on which
-//! everything slow runs, [`password`] is the other thing that is slow.
+//! everything slow runs, [`password`] is the other thing that is slow. What
+//! passwords were hashed with, by us or by others, `stored_hash` tells apart.
 
+pub mod cost;
 pub mod entropy;
+mod foreign;
 pub mod generate;
 mod hash_memory;
 mod jwks;
@@ -25,5 +28,6 @@ pub mod provider;
 pub mod public_key;
 mod queue;
 mod signing_key;
+mod stored_hash;
 mod worker;
 pub mod workers;

@@ -1,92 +1,25 @@
-//! Argon2id (RFC 9106) on the worker threads.
+//! Passwords on the worker threads: Argon2id (RFC 9106) for ours, and whatever
+//! is understood for those that others have hashed.
 
 use std::sync::Arc;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::Algorithm;
 use async_trait::async_trait;
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use zeroize::Zeroizing;
 
 use super::{
+    cost::HashingParams,
     hash_memory::HashMemory,
-    phc::{OUTPUT_LEN, SALT_LEN, StoredHash},
+    phc::{Argon2Hash, OUTPUT_LEN, SALT_LEN, compute},
     port::{CryptoError, PasswordCheck, Passwords},
+    stored_hash::StoredHash,
     workers::Workers,
 };
 use crate::domain::{
     entropy::{Entropy, EntropyError},
     error::Fault,
-    password::{Password, PasswordHash},
+    password::{InvalidPasswordHash, Password, PasswordHash},
 };
-
-/// The cost of a hash, within bounds: a stored hash must never be able to
-/// take all memory, or to run for minutes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HashingParams {
-    /// Memory in KiB.
-    pub memory_kib: u32,
-    /// Passes over the memory.
-    pub iterations: u32,
-    /// Lanes. They are computed one after the other.
-    pub parallelism: u32,
-}
-
-impl HashingParams {
-    /// The most memory of one hash: 256 MiB.
-    pub const MAX_MEMORY_KIB: u32 = 256 * 1024;
-    /// The most passes.
-    pub const MAX_ITERATIONS: u32 = 64;
-    /// The most lanes.
-    pub const MAX_PARALLELISM: u32 = 16;
-    /// The most memory times passes, in KiB: about a second of work.
-    pub const MAX_MEMORY_TIMES_ITERATIONS: u32 = 1024 * 1024;
-
-    /// Checks every bound. RFC 9106 section 3.1 wants 8 KiB for each lane.
-    pub const fn new(
-        memory_kib: u32,
-        iterations: u32,
-        parallelism: u32,
-    ) -> Result<Self, InvalidHashingParams> {
-        if parallelism < 1 || parallelism > Self::MAX_PARALLELISM {
-            return Err(InvalidHashingParams::Parallelism);
-        }
-        if memory_kib < 8 * parallelism || memory_kib > Self::MAX_MEMORY_KIB {
-            return Err(InvalidHashingParams::Memory);
-        }
-        if iterations < 1 || iterations > Self::MAX_ITERATIONS {
-            return Err(InvalidHashingParams::Iterations);
-        }
-        if memory_kib * iterations > Self::MAX_MEMORY_TIMES_ITERATIONS {
-            return Err(InvalidHashingParams::Together);
-        }
-        Ok(Self { memory_kib, iterations, parallelism })
-    }
-}
-
-/// What OWASP recommends: 19 MiB, two passes, one lane.
-impl Default for HashingParams {
-    fn default() -> Self {
-        Self { memory_kib: 19_456, iterations: 2, parallelism: 1 }
-    }
-}
-
-/// Which bound a cost is outside of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidHashingParams {
-    /// Of memory.
-    #[error("memory must be from 8 KiB for each lane to 262144 KiB")]
-    Memory,
-    /// Of passes.
-    #[error("iterations must be from 1 to 64")]
-    Iterations,
-    /// Of lanes.
-    #[error("parallelism must be from 1 to 16")]
-    Parallelism,
-    /// Of the product.
-    #[error("memory and iterations together must be at most 1048576 KiB times passes")]
-    Together,
-}
 
 /// Password hashing with configured parameters.
 pub struct Argon2Passwords {
@@ -106,13 +39,17 @@ impl Argon2Passwords {
     ) -> Result<Self, EntropyError> {
         let mut output = Zeroizing::new(vec![0; OUTPUT_LEN]);
         entropy.fill(&mut output)?;
-        let dummy = StoredHash { params, salt: fresh_salt(&*entropy)?, output };
+        let salt = fresh_salt(&*entropy)?;
+        let dummy = Argon2Hash { algorithm: Algorithm::Argon2id, params, salt, output };
         let dummy = PasswordHash::new(dummy.to_phc());
         Ok(Self { params, entropy, workers, dummy })
     }
 
+    /// Anything that differs from what [`Passwords::hash`] makes.
     fn is_outdated(&self, stored: &StoredHash) -> bool {
-        stored.params != self.params
+        let StoredHash::Argon2(stored) = stored else { return true };
+        stored.algorithm != Algorithm::Argon2id
+            || stored.params != self.params
             || stored.salt.len() < SALT_LEN
             || stored.output.len() != OUTPUT_LEN
     }
@@ -126,8 +63,9 @@ impl Passwords for Argon2Passwords {
             CryptoError::Failed(Fault::caused_by("there is no salt for a password", error))
         })?;
         let job = move |memory: &mut HashMemory| {
-            let output = compute(params, &password, &salt, OUTPUT_LEN, memory)?;
-            let hash = StoredHash { params, salt, output };
+            let algorithm = Algorithm::Argon2id;
+            let output = compute(algorithm, params, &password, &salt, OUTPUT_LEN, memory)?;
+            let hash = Argon2Hash { algorithm, params, salt, output };
             Ok(PasswordHash::new(hash.to_phc()))
         };
         self.workers.hash(job).await?.map_err(CryptoError::Failed)
@@ -140,11 +78,17 @@ impl Passwords for Argon2Passwords {
     ) -> Result<PasswordCheck, CryptoError> {
         let is_known = stored.is_some();
         let text = stored.as_ref().unwrap_or(&self.dummy);
-        let stored = StoredHash::parse(text.expose()).map_err(CryptoError::Failed)?;
+        let stored = StoredHash::parse(text.expose()).map_err(|error| {
+            CryptoError::Failed(Fault::caused_by("a stored password hash cannot be used", error))
+        })?;
         let outdated = self.is_outdated(&stored);
-        let equal = self.workers.hash(move |memory| matches(&stored, &password, memory)).await?;
+        let equal = self.workers.hash(move |memory| stored.matches(&password, memory)).await?;
         let matches = equal.map_err(CryptoError::Failed)? && is_known;
         Ok(PasswordCheck { matches, outdated })
+    }
+
+    fn accepts(&self, hash: &PasswordHash) -> Result<(), InvalidPasswordHash> {
+        StoredHash::parse(hash.expose()).map(drop)
     }
 }
 
@@ -152,35 +96,6 @@ fn fresh_salt(entropy: &dyn Entropy) -> Result<Vec<u8>, EntropyError> {
     let mut salt = vec![0; SALT_LEN];
     entropy.fill(&mut salt)?;
     Ok(salt)
-}
-
-fn matches(
-    stored: &StoredHash,
-    password: &Password,
-    memory: &mut HashMemory,
-) -> Result<bool, Fault> {
-    let len = stored.output.len();
-    let output = compute(stored.params, password, &stored.salt, len, memory)?;
-    Ok(verify_slices_are_equal(&output, &stored.output).is_ok())
-}
-
-fn compute(
-    params: HashingParams,
-    password: &Password,
-    salt: &[u8],
-    output_len: usize,
-    memory: &mut HashMemory,
-) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    let HashingParams { memory_kib, iterations, parallelism } = params;
-    let fault = |error| Fault::caused_by("Argon2 failed", error);
-    let params =
-        Params::new(memory_kib, iterations, parallelism, Some(output_len)).map_err(fault)?;
-    let blocks = memory.blocks(params.block_count());
-    let mut output = Zeroizing::new(vec![0; output_len]);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into_with_memory(password.expose(), salt, &mut output, blocks)
-        .map_err(fault)?;
-    Ok(output)
 }
 
 #[cfg(test)]
@@ -256,7 +171,7 @@ mod tests {
     async fn lg_05_lg_06_unknown_users_cost_the_same() {
         for params in [CHEAP, HashingParams { memory_kib: 128, iterations: 3, parallelism: 2 }] {
             let passwords = passwords(params);
-            let dummy = StoredHash::parse(passwords.dummy.expose()).expect("complete");
+            let dummy = Argon2Hash::parse(passwords.dummy.expose()).expect("complete");
             assert_eq!(dummy.params, params);
             assert_eq!((dummy.salt.len(), dummy.output.len()), (SALT_LEN, OUTPUT_LEN));
             let check = passwords.check(password("anything"), None).await.expect("done");
@@ -278,14 +193,50 @@ mod tests {
         assert!(!check.matches);
     }
 
-    /// LG-17: refused before a block of memory is touched.
+    /// LG-17: refused at import, and at login before a block of memory is
+    /// touched.
     #[tokio::test]
     async fn lg_17_a_tampered_cost_is_a_fault() {
         let passwords = passwords(CHEAP);
-        let hash = "$argon2id$v=19$m=1048576,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
-        let check =
-            passwords.check(password("password"), Some(PasswordHash::new(hash.to_owned()))).await;
-        assert!(matches!(check, Err(CryptoError::Failed(_))), "{check:?}");
+        let key = "c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        for hash in [
+            format!("$argon2id$v=19$m=1048576,t=2,p=1${key}"),
+            format!("$argon2i$v=19$m=1048576,t=2,p=1${key}"),
+            format!("$scrypt$ln=20,r=8,p=1${key}"),
+            format!("$pbkdf2-sha256$i=4294967295${key}"),
+            format!("scrypt:1048576:8:1$salt${}", "00".repeat(64)),
+            format!("pbkdf2:sha512:4294967295$salt${}", "00".repeat(64)),
+            "$2b$31$wre7BctikGkpldvi8MGvwufW.Hwcu084PUSep6h0vr1WEev3MOL5C".to_owned(),
+        ] {
+            let stored = PasswordHash::new(hash.clone());
+            let imported = passwords.accepts(&stored);
+            assert!(matches!(imported, Err(InvalidPasswordHash::OutOfBounds(_))), "{imported:?}");
+            // Without threads, whatever is submitted fails with another fault.
+            passwords.workers.shutdown();
+            let check = passwords.check(password("password"), Some(stored)).await;
+            let Err(CryptoError::Failed(fault)) = check else { panic!("{hash}: {check:?}") };
+            let told = crate::domain::error::chain(&fault);
+            assert!(told.contains("within bounds") && !told.contains(key), "{told}");
+        }
         assert_eq!(passwords.workers.held_memory(), 0);
+    }
+
+    /// LG-07: the next right password replaces what others have made.
+    #[tokio::test]
+    async fn lg_07_hashes_of_others_are_outdated() {
+        let passwords = passwords(CHEAP);
+        for (text, hash) in [
+            ("abc", "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i"),
+            ("password", "pbkdf2:sha1:4096$salt$4b007901b765489abead49d926f721d065a429c1"),
+            (
+                "correct horse battery staple",
+                "$argon2i$v=19$m=64,t=1,p=1$rJaMQNCVyRcX2RWo+Miq7w$Cn5x296MDDRFiN5ZBS6gubFDeXKdL3TZa58SCJDkTk4",
+            ),
+        ] {
+            let stored = PasswordHash::new(hash.to_owned());
+            passwords.accepts(&stored).expect("can be imported");
+            let check = passwords.check(password(text), Some(stored)).await.expect("done");
+            assert_eq!(check, PasswordCheck { matches: true, outdated: true }, "{hash}");
+        }
     }
 }

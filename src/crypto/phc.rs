@@ -1,11 +1,17 @@
-//! Password hashes as text: PHC strings, judged before anything is computed.
+//! Argon2 hashes as text: PHC strings, judged before anything is computed.
 
-use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Params, Version, password_hash::phc};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::password::HashingParams;
-use crate::domain::error::Fault;
+use super::{cost::HashingParams, hash_memory::HashMemory};
+use crate::domain::{
+    error::Fault,
+    password::{
+        InvalidPasswordHash::{self, Malformed},
+        Password,
+    },
+};
 
 /// Argon2 version 1.3 (RFC 9106 section 3.1).
 const VERSION: u32 = 0x13;
@@ -16,62 +22,93 @@ pub(super) const SALT_LEN: usize = 16;
 /// Bytes of output in the hashes that we make.
 pub(super) const OUTPUT_LEN: usize = 32;
 
-/// A hash whose parameters are within what is ever computed.
+/// Bytes of output that a hash must have at least, whoever made it: fewer
+/// could be hit by chance.
+pub(super) const OUTPUT_MIN_LEN: usize = 16;
+
+/// An Argon2 hash whose parameters are within what is ever computed.
 #[derive(Clone)]
-pub(super) struct StoredHash {
+pub(super) struct Argon2Hash {
+    pub(super) algorithm: Algorithm,
     pub(super) params: HashingParams,
     pub(super) salt: Vec<u8>,
     pub(super) output: Zeroizing<Vec<u8>>,
 }
 
-impl StoredHash {
-    /// Reads a stored hash. Other algorithms are told apart here, by name.
-    /// The fault says what is wrong and never shows the hash.
-    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
-        let hash = phc::PasswordHash::new(text)
-            .map_err(|error| Fault::caused_by("a stored password hash is malformed", error))?;
-        match hash.algorithm.as_str() {
-            "argon2id" => argon2id(&hash),
-            other => Err(fault(format!("is of the algorithm {other}, which is not supported"))),
+impl Argon2Hash {
+    /// Reads a hash of Argon2id or Argon2i, of the one version that is in use.
+    pub(super) fn parse(text: &str) -> Result<Self, InvalidPasswordHash> {
+        let hash = phc::PasswordHash::new(text).map_err(|_| Malformed("it is not a PHC string"))?;
+        let algorithm = match hash.algorithm.as_str() {
+            "argon2id" => Algorithm::Argon2id,
+            "argon2i" => Algorithm::Argon2i,
+            _ => return Err(InvalidPasswordHash::Unsupported),
+        };
+        if hash.version != Some(VERSION) {
+            return Err(Malformed("it is not of Argon2 version 19"));
         }
+        let params = params(&hash)?;
+        let (Some(salt), Some(output)) = (&hash.salt, &hash.hash) else {
+            return Err(Malformed("it has no salt or no output"));
+        };
+        if output.as_bytes().len() < OUTPUT_MIN_LEN {
+            return Err(Malformed("its output has less than 16 bytes"));
+        }
+        let output = Zeroizing::new(output.as_bytes().to_vec());
+        Ok(Self { algorithm, params, salt: salt.to_vec(), output })
     }
 
     /// The hash as text, in the spelling of the reference implementation.
     pub(super) fn to_phc(&self) -> String {
         let HashingParams { memory_kib, iterations, parallelism } = self.params;
+        let algorithm = self.algorithm;
         let salt = STANDARD_NO_PAD.encode(&self.salt);
         let output = Zeroizing::new(STANDARD_NO_PAD.encode(&*self.output));
         format!(
-            "$argon2id$v={VERSION}$m={memory_kib},t={iterations},p={parallelism}${salt}${}",
+            "${algorithm}$v={VERSION}$m={memory_kib},t={iterations},p={parallelism}${salt}${}",
             *output
         )
     }
+
+    /// What this password gives with the same salt and cost.
+    pub(super) fn compute(
+        &self,
+        password: &Password,
+        memory: &mut HashMemory,
+    ) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        compute(self.algorithm, self.params, password, &self.salt, self.output.len(), memory)
+    }
 }
 
-fn argon2id(hash: &phc::PasswordHash) -> Result<StoredHash, Fault> {
-    if hash.version != Some(VERSION) {
-        return Err(fault("is not of Argon2 version 19"));
-    }
+/// The output of Argon2, in the thread's own memory.
+pub(super) fn compute(
+    algorithm: Algorithm,
+    params: HashingParams,
+    password: &Password,
+    salt: &[u8],
+    output_len: usize,
+    memory: &mut HashMemory,
+) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let HashingParams { memory_kib, iterations, parallelism } = params;
+    let fault = |error| Fault::caused_by("Argon2 failed", error);
+    let params =
+        Params::new(memory_kib, iterations, parallelism, Some(output_len)).map_err(fault)?;
+    let blocks = memory.blocks(params.block_count());
+    let mut output = Zeroizing::new(vec![0; output_len]);
+    Argon2::new(algorithm, Version::V0x13, params)
+        .hash_password_into_with_memory(password.expose(), salt, &mut output, blocks)
+        .map_err(fault)?;
+    Ok(output)
+}
+
+fn params(hash: &phc::PasswordHash) -> Result<HashingParams, InvalidPasswordHash> {
     let number = |name: &str| hash.params.get_decimal(name);
     let (Some(memory_kib), Some(iterations), Some(parallelism), 3) =
         (number("m"), number("t"), number("p"), hash.params.iter().count())
     else {
-        return Err(fault("has other parameters than m, t and p"));
+        return Err(Malformed("it has other parameters than m, t and p"));
     };
-    let params = HashingParams::new(memory_kib, iterations, parallelism)
-        .map_err(|error| Fault::caused_by("a stored password hash is out of bounds", error))?;
-    let (Some(salt), Some(output)) = (&hash.salt, &hash.hash) else {
-        return Err(fault("has no salt or no output"));
-    };
-    if output.as_bytes().len() < 16 {
-        return Err(fault("has an output of less than 16 bytes"));
-    }
-    let output = Zeroizing::new(output.as_bytes().to_vec());
-    Ok(StoredHash { params, salt: salt.to_vec(), output })
-}
-
-fn fault(what: impl AsRef<str>) -> Fault {
-    Fault::from(format!("a stored password hash {}", what.as_ref()))
+    Ok(HashingParams::new(memory_kib, iterations, parallelism)?)
 }
 
 #[cfg(test)]
@@ -79,7 +116,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::error::chain;
 
     const GOOD: &str =
         "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
@@ -91,16 +127,16 @@ mod tests {
             text in "\\PC{0,80}",
             (m, t, p) in any::<(u32, u32, u32)>(),
         ) {
-            drop(StoredHash::parse(&text));
+            drop(Argon2Hash::parse(&text));
             let row = GOOD.replace("m=65536,t=2,p=1", &format!("m={m},t={t},p={p}"));
             let is_cheap = HashingParams::new(m, t, p).is_ok();
-            prop_assert_eq!(StoredHash::parse(&row).is_ok(), is_cheap);
+            prop_assert_eq!(Argon2Hash::parse(&row).is_ok(), is_cheap);
         }
     }
 
     #[test]
     fn what_is_read_is_written_again() {
-        assert_eq!(StoredHash::parse(GOOD).expect("valid").to_phc(), GOOD);
+        assert_eq!(Argon2Hash::parse(GOOD).expect("valid").to_phc(), GOOD);
     }
 
     /// LG-17: parameters that a tampered or imported row could carry.
@@ -118,15 +154,15 @@ mod tests {
             ("m=19456,t=2,p=255", "parallelism"),
         ] {
             let text = GOOD.replace("m=65536,t=2,p=1", params);
-            let fault = StoredHash::parse(&text).err().expect(params);
-            assert!(chain(&fault).contains(problem), "{params}: {}", chain(&fault));
+            let refused = Argon2Hash::parse(&text).err().expect(params).to_string();
+            assert!(refused.contains(problem), "{params}: {refused}");
         }
-        assert!(StoredHash::parse(&GOOD.replace("m=65536,t=2", "m=262144,t=4")).is_ok());
+        assert!(Argon2Hash::parse(&GOOD.replace("m=65536,t=2", "m=262144,t=4")).is_ok());
     }
 
     /// LG-05: texts that a careless verifier answers in no time.
     #[test]
-    fn lg_05_incomplete_and_foreign_hashes_are_faults() {
+    fn lg_05_incomplete_and_foreign_hashes_are_refused() {
         let (without_output, output) = GOOD.rsplit_once('$').expect("five fields");
         let cut = format!("{without_output}${}", &output[..20]);
         for text in [
@@ -136,7 +172,6 @@ mod tests {
             "$argon2id$v=19$m=65536,t=2,p=1",
             without_output,
             &cut,
-            &GOOD.replace("argon2id", "argon2i"),
             &GOOD.replace("argon2id", "argon2d"),
             &GOOD.replace("argon2id", "scrypt"),
             &GOOD.replace("$v=19", ""),
@@ -147,8 +182,8 @@ mod tests {
             &format!("{GOOD}$AAAA"),
             "$2b$12$abcdefghijklmnopqrstuuW5nQpJ0mH1m0Z1q8o5p4r3s2t1u0v9w",
         ] {
-            let fault = StoredHash::parse(text).err().unwrap_or_else(|| panic!("{text}"));
-            let line = chain(&fault);
+            let refused = Argon2Hash::parse(text).err().unwrap_or_else(|| panic!("{text}"));
+            let line = refused.to_string();
             assert!(!line.contains(output) && !line.contains("c29tZXNhbHQ"), "{line}");
         }
     }

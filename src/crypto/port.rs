@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::domain::{
     clock::Timestamp,
     error::{AuthError, Fault, Outage},
-    password::{Password, PasswordHash},
+    password::{InvalidPasswordHash, Password, PasswordHash},
     token::{CompactToken, TokenType},
 };
 
@@ -60,8 +60,8 @@ pub trait TokenKeys: Send + Sync + 'static {
 pub struct PasswordCheck {
     /// Is it the password?
     pub matches: bool,
-    /// Was the hash made with other parameters than the configured ones, so
-    /// that it should be made again?
+    /// Was the hash made by another algorithm or with other parameters than
+    /// the configured ones, so that it should be made again?
     pub outdated: bool,
 }
 
@@ -78,6 +78,10 @@ pub trait Passwords: Send + Sync + 'static {
         password: Password,
         stored: Option<PasswordHash>,
     ) -> Result<PasswordCheck, CryptoError>;
+
+    /// Could passwords be checked against this hash, which somebody else
+    /// made? Judges form and cost, and computes nothing.
+    fn accepts(&self, hash: &PasswordHash) -> Result<(), InvalidPasswordHash>;
 }
 
 /// A cryptographic operation that gave no result.

@@ -79,6 +79,16 @@ impl StrictObject {
         }
     }
 
+    /// The names of all members, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Is the member there, and `null`?
+    pub fn is_null(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(Value::is_null)
+    }
+
     /// Is the member there at all?
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)

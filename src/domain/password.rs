@@ -53,8 +53,8 @@ pub enum InvalidPassword {
     },
 }
 
-/// A password hash as the store keeps it: a PHC string. Debug output is
-/// redacted: a hash is something to guess against.
+/// A password hash as the store keeps it: a PHC string, or an imported hash
+/// as it came. Debug output is redacted: a hash is something to guess against.
 #[derive(Clone)]
 pub struct PasswordHash(SecretString);
 
@@ -74,6 +74,24 @@ impl std::fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("PasswordHash([redacted])")
     }
+}
+
+/// Why a hash that somebody else made cannot be taken. Says the rule, never
+/// the hash.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPasswordHash {
+    /// Of another algorithm, or in another spelling.
+    #[error(
+        "must be Argon2id or Argon2i (PHC), bcrypt ($2a$, $2b$, $2y$), scrypt or PBKDF2 (PHC or \
+         Werkzeug)"
+    )]
+    Unsupported,
+    /// Parts are missing, or are not what they should be.
+    #[error("must be a well-formed hash: {0}")]
+    Malformed(&'static str),
+    /// Checking a password against it would take too much memory or time.
+    #[error("must have a cost within bounds: {0}")]
+    OutOfBounds(String),
 }
 
 #[cfg(test)]

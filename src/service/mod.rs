@@ -6,6 +6,7 @@
 //! of the revocation log, and [`follow`] keeps it fresh.
 
 pub mod follow;
+pub mod import;
 pub mod index;
 pub mod login;
 pub mod readiness;

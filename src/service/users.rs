@@ -6,7 +6,7 @@ use crate::{
         entropy::random_uuid,
         error::{AuthError, FieldViolation},
         id::UserId,
-        password::{InvalidPassword, Password},
+        password::{InvalidPassword, Password, PasswordHash},
         revocation::Reason,
     },
     store::port::{CreateUser, RevokeTarget},
@@ -40,13 +40,8 @@ impl Auth {
         let now = self.now();
         let checked = self.check_new_user(request)?;
         let id = UserId::new(random_uuid(self.entropy.as_ref())?);
-        let account = NewAccount {
-            id,
-            identifiers: checked.identifiers,
-            display_name: checked.display_name,
-            roles: checked.roles,
-            password_hash: self.passwords.hash(checked.password).await?,
-        };
+        let hash = self.passwords.hash(checked.password).await?;
+        let account = checked.profile.into_account(id, hash);
         match self.store.create_user(account, now).await? {
             CreateUser::Created => Ok(id),
             CreateUser::Taken(field) => Err(AuthError::AlreadyExists(field)),
@@ -83,42 +78,11 @@ impl Auth {
     }
 
     fn check_new_user(&self, request: CreateUserRequest) -> Result<CheckedUser, AuthError> {
-        let mut violations = Vec::new();
-        let mut identifiers = Vec::new();
-        let given = [
-            ("username", &request.username, Identifier::username as fn(&str) -> _),
-            ("email", &request.email, Identifier::email),
-        ];
-        for (field, text, parse) in given.into_iter().filter(|(_, text, _)| !text.is_empty()) {
-            match parse(text) {
-                Ok(identifier) => identifiers.push(identifier),
-                Err(error) => violations.push(FieldViolation::new(field, error.to_string())),
-            }
-        }
-        if request.username.is_empty() && request.email.is_empty() {
-            violations.push(FieldViolation::new("username", "must be given, or else an email"));
-        }
-        if request.display_name.len() > DISPLAY_NAME_MAX_LEN
-            || request.display_name.chars().any(char::is_control)
-        {
-            let rule =
-                format!("must be at most {DISPLAY_NAME_MAX_LEN} bytes without control characters");
-            violations.push(FieldViolation::new("display_name", rule));
-        }
-        let roles: Result<Vec<_>, _> = request.roles.iter().map(|role| Role::parse(role)).collect();
-        let roles = roles.unwrap_or_else(|error| {
-            violations.push(FieldViolation::new("roles", error.to_string()));
-            Vec::new()
-        });
-        if roles.len() > ROLES_MAX {
-            violations.push(FieldViolation::new("roles", format!("must be at most {ROLES_MAX}")));
-        }
+        let CreateUserRequest { username, email, password, display_name, roles } = request;
+        let (profile, mut violations) = Profile::check(&username, &email, display_name, &roles);
         let min_chars = self.policy.password_min_chars;
-        match request.password.and_then(|password| password.accept_new(min_chars)) {
-            Ok(password) if violations.is_empty() => {
-                let display_name = Some(request.display_name).filter(|name| !name.is_empty());
-                return Ok(CheckedUser { identifiers, password, display_name, roles });
-            }
+        match password.and_then(|password| password.accept_new(min_chars)) {
+            Ok(password) if violations.is_empty() => return Ok(CheckedUser { profile, password }),
             Ok(_) => {}
             Err(error) => violations.push(FieldViolation::new("password", error.to_string())),
         }
@@ -127,8 +91,65 @@ impl Auth {
 }
 
 struct CheckedUser {
-    identifiers: Vec<Identifier>,
+    profile: Profile,
     password: Password,
+}
+
+/// What a user is, besides a password.
+pub(super) struct Profile {
+    identifiers: Vec<Identifier>,
     display_name: Option<String>,
     roles: Vec<Role>,
+}
+
+impl Profile {
+    /// Checks every rule. The profile counts only if none is broken.
+    pub(super) fn check(
+        username: &str,
+        email: &str,
+        display_name: String,
+        roles: &[String],
+    ) -> (Self, Vec<FieldViolation>) {
+        let mut violations = Vec::new();
+        let mut identifiers = Vec::new();
+        let given = [
+            ("username", username, Identifier::username as fn(&str) -> _),
+            ("email", email, Identifier::email),
+        ];
+        for (field, text, parse) in given.into_iter().filter(|(_, text, _)| !text.is_empty()) {
+            match parse(text) {
+                Ok(identifier) => identifiers.push(identifier),
+                Err(error) => violations.push(FieldViolation::new(field, error.to_string())),
+            }
+        }
+        if username.is_empty() && email.is_empty() {
+            violations.push(FieldViolation::new("username", "must be given, or else an email"));
+        }
+        if display_name.len() > DISPLAY_NAME_MAX_LEN || display_name.chars().any(char::is_control) {
+            let rule =
+                format!("must be at most {DISPLAY_NAME_MAX_LEN} bytes without control characters");
+            violations.push(FieldViolation::new("display_name", rule));
+        }
+        let roles: Result<Vec<_>, _> = roles.iter().map(|role| Role::parse(role)).collect();
+        let roles = roles.unwrap_or_else(|error| {
+            violations.push(FieldViolation::new("roles", error.to_string()));
+            Vec::new()
+        });
+        if roles.len() > ROLES_MAX {
+            violations.push(FieldViolation::new("roles", format!("must be at most {ROLES_MAX}")));
+        }
+        let display_name = Some(display_name).filter(|name| !name.is_empty());
+        (Self { identifiers, display_name, roles }, violations)
+    }
+
+    /// The identifiers to log in with.
+    pub(super) fn identifiers(&self) -> &[Identifier] {
+        &self.identifiers
+    }
+
+    /// The user to create.
+    pub(super) fn into_account(self, id: UserId, password_hash: PasswordHash) -> NewAccount {
+        let Self { identifiers, display_name, roles } = self;
+        NewAccount { id, identifiers, display_name, roles, password_hash }
+    }
 }

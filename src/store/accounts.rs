@@ -18,23 +18,27 @@ pub(super) async fn create<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     (new, now): &(NewAccount, Timestamp),
 ) -> Result<CreateUser, StoreError> {
-    unit.query(sql::INSERT_USER)
-        .bind(new.id)
-        .bind(new.password_hash.expose())
-        .bind(&new.display_name)
-        .bind(joined(new.roles.iter().map(Role::as_str)))
-        .bind(*now)
-        .run()
-        .await?;
-    for identifier in &new.identifiers {
-        let insert = unit.query(sql::INSERT_IDENTIFIER);
-        let insert = insert.bind(identifier.kind()).bind(identifier.as_str()).bind(new.id);
-        if insert.optional().await?.is_none() {
-            unit.undo();
-            return Ok(CreateUser::Taken(identifier.kind()));
-        }
+    let outcome = insert(unit, new, *now).await?;
+    if outcome != CreateUser::Created {
+        unit.undo();
     }
-    Ok(CreateUser::Created)
+    Ok(outcome)
+}
+
+pub(super) async fn create_many<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    (new, now): &(Vec<NewAccount>, Timestamp),
+) -> Result<Vec<CreateUser>, StoreError> {
+    let mut outcomes = Vec::with_capacity(new.len());
+    for account in new {
+        let outcome = insert(unit, account, *now).await?;
+        if outcome != CreateUser::Created {
+            // The others stay; with the user go the identifiers it got.
+            unit.query(sql::DELETE_USER).bind(account.id).run().await?;
+        }
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
 }
 
 pub(super) async fn credentials<DB: Engine>(
@@ -74,4 +78,28 @@ pub(super) async fn replace_password_hash<DB: Engine>(
     let replace = unit.query(sql::REPLACE_PASSWORD_HASH);
     let replace = replace.bind(*user).bind(old.expose()).bind(new.expose());
     Ok(replace.optional().await?.is_some())
+}
+
+/// Writes the user, and its identifiers up to one that is taken.
+async fn insert<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    new: &NewAccount,
+    now: Timestamp,
+) -> Result<CreateUser, StoreError> {
+    unit.query(sql::INSERT_USER)
+        .bind(new.id)
+        .bind(new.password_hash.expose())
+        .bind(&new.display_name)
+        .bind(joined(new.roles.iter().map(Role::as_str)))
+        .bind(now)
+        .run()
+        .await?;
+    for identifier in &new.identifiers {
+        let insert = unit.query(sql::INSERT_IDENTIFIER);
+        let insert = insert.bind(identifier.kind()).bind(identifier.as_str()).bind(new.id);
+        if insert.optional().await?.is_none() {
+            return Ok(CreateUser::Taken(identifier.kind()));
+        }
+    }
+    Ok(CreateUser::Created)
 }

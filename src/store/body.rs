@@ -121,6 +121,14 @@ impl<DB: Engine> Store for SqlStore<DB> {
         self.write((account, now), |unit, new| Box::pin(accounts::create(unit, new))).await
     }
 
+    async fn create_users(
+        &self,
+        accounts: Vec<NewAccount>,
+        now: Timestamp,
+    ) -> Result<Vec<CreateUser>, StoreError> {
+        self.write((accounts, now), |unit, new| Box::pin(accounts::create_many(unit, new))).await
+    }
+
     async fn credentials(&self, identifier: Identifier) -> Result<Option<Credentials>, StoreError> {
         self.read(identifier, |unit, id| Box::pin(accounts::credentials(unit, id))).await
     }

@@ -39,6 +39,14 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<CreateUser, StoreError>;
 
+    /// Creates many users at once, and tells of each how it ended, in their
+    /// order. One that is taken does not keep the others from being created.
+    async fn create_users(
+        &self,
+        accounts: Vec<NewAccount>,
+        now: Timestamp,
+    ) -> Result<Vec<CreateUser>, StoreError>;
+
     /// What a login must be checked against.
     async fn credentials(&self, identifier: Identifier) -> Result<Option<Credentials>, StoreError>;
 

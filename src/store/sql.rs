@@ -105,6 +105,8 @@ statements! {
     /// Takes an identifier, if it is free: $1 kind, $2 text, $3 user.
     INSERT_IDENTIFIER = "INSERT INTO user_identifiers (kind, canonical, user_id) \
         VALUES ($1, $2, $3) ON CONFLICT (kind, canonical) DO NOTHING RETURNING kind";
+    /// Takes back the user $1, who was inserted a moment ago.
+    DELETE_USER = "DELETE FROM users WHERE id = $1";
     /// The user with the identifier of kind $1 and text $2, and its password.
     SELECT_CREDENTIALS = concat!("SELECT ", account!(), ", u.password_hash \
         FROM user_identifiers k JOIN users u ON u.id = k.user_id \

@@ -13,6 +13,7 @@ mod keys;
 mod mutation;
 mod verifier;
 mod verifiers;
+mod werkzeug;
 
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,7 @@
 //! by hand.
 
 mod freshness;
+mod import;
 mod login;
 mod refresh;
 mod revoke;

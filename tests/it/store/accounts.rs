@@ -14,6 +14,7 @@ use super::fixture::{Fixture, START, at, new_account};
 on_both_engines! {
     what_is_written_is_read_back
     identifiers_are_unique_per_kind_and_leave_nothing_behind
+    many_users_are_created_but_for_those_that_are_taken
     unknown_is_not_an_error
     users_are_listed_by_id_in_pages
     db_01_hostile_text_is_only_text
@@ -60,6 +61,33 @@ async fn identifiers_are_unique_per_kind_and_leave_nothing_behind(fixture: &Fixt
     fixture.user("bob").await;
     let outcome = fixture.store.create_user(new_account("BOB"), START).await.unwrap();
     assert_eq!(outcome, CreateUser::Taken("username"));
+}
+
+async fn many_users_are_created_but_for_those_that_are_taken(fixture: &Fixture) {
+    fixture.user("alice").await;
+    let mut half_taken = new_account("bob");
+    half_taken.identifiers.push(Identifier::parse("alice").unwrap());
+    half_taken.identifiers.swap(0, 1);
+    let mut late = new_account("carol");
+    late.identifiers.push(Identifier::parse("dave@example.org").unwrap());
+    let mut twice = new_account("erin");
+    twice.identifiers.push(Identifier::parse("dave@example.org").unwrap());
+    let many = vec![half_taken, new_account("bob"), late, twice, new_account("erin")];
+    let ids: Vec<_> = many.iter().map(|account| account.id).collect();
+    let outcomes = fixture.store.create_users(many, START).await.unwrap();
+    let expected = [
+        CreateUser::Taken("username"),
+        CreateUser::Created,
+        CreateUser::Created,
+        CreateUser::Taken("email"),
+        CreateUser::Created,
+    ];
+    assert_eq!(outcomes, expected);
+    for (id, outcome) in ids.into_iter().zip(expected) {
+        let is_there = fixture.store.user(id).await.unwrap().is_some();
+        assert_eq!(is_there, outcome == CreateUser::Created, "{id}");
+    }
+    assert_eq!(fixture.store.create_users(Vec::new(), START).await.unwrap(), []);
 }
 
 async fn unknown_is_not_an_error(fixture: &Fixture) {
