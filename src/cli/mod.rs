@@ -92,7 +92,7 @@ enum Command {
     /// Make, list and export signing keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Create, list and disable users.
+    /// Create, list, disable and enable users, and set their passwords.
     #[command(subcommand)]
     User(user::UserCommand),
     /// Look into tokens.
