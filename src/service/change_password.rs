@@ -19,14 +19,15 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     domain::{
+        account::Account,
         claims::{AccessClaims, RefreshClaims},
-        clock::Timestamp,
         error::{AuthError, Fault, FieldViolation, Refusal},
         id::SessionId,
         password::{InvalidPassword, Password, PasswordHash},
         policy::ClientPolicy,
+        session::Session,
     },
-    store::port::{ChangePassword, Credentials, PasswordChanged},
+    store::port::{ChangePassword, PasswordChanged},
 };
 
 use super::{Auth, tokens::TokenPair};
@@ -86,32 +87,32 @@ impl Auth {
         };
         // A client that the configuration has no more is none to go on with.
         let (_, client) = self.policy.client(caller.client_id.as_str()).map_err(|_| revoked)?;
-        let mut hashed = None;
+        let (session, account, revocation_seq) =
+            self.settle(caller, refresh.as_ref(), client, &current, new).await?;
+        let tokens =
+            self.mint_generation(&client.lifetimes, &session, &account, refresh.is_some()).await?;
+        Ok(ChangedPassword { tokens, session_id: session.id, revocation_seq })
+    }
+
+    /// Checks the current password and changes it, once more if its hash was
+    /// made anew in between.
+    async fn settle(
+        &self,
+        caller: &AccessClaims,
+        refresh: Option<&RefreshClaims>,
+        client: &ClientPolicy,
+        current: &Password,
+        new: Password,
+    ) -> Result<(Session, Account, i64), AuthError> {
         for _ in 0..ATTEMPTS {
-            let (checked, credentials) = self.check_current(caller, &current).await?;
-            let new = accept_for(new.clone(), &credentials)?;
-            let hash = match hashed.take() {
-                Some(hash) => hash,
-                None => self.passwords.hash(new).await?,
-            };
-            let change = self.change(caller, refresh.as_ref(), client, checked, hash.clone())?;
+            let (checked, account) = self.check_current(caller, current).await?;
+            let new = self.passwords.hash(accept_for(new.clone(), &account)?).await?;
+            let change = self.change(caller, refresh, client, checked, new)?;
             match self.change_in_store(change, caller).await? {
                 PasswordChanged::Changed { session, account, revocation } => {
-                    let with_refresh_token = refresh.is_some();
-                    let minted = self.mint_generation(
-                        &client.lifetimes,
-                        &session,
-                        &account,
-                        with_refresh_token,
-                    );
-                    let (session_id, revocation_seq) = (session.id, revocation.seq);
-                    return Ok(ChangedPassword {
-                        tokens: minted.await?,
-                        session_id,
-                        revocation_seq,
-                    });
+                    return Ok((session, account, revocation.seq));
                 }
-                PasswordChanged::Rehashed => hashed = Some(hash),
+                PasswordChanged::Rehashed => {}
                 PasswordChanged::Refused(refusal) | PasswordChanged::Ended { refusal, .. } => {
                     return Err(AuthError::Unauthenticated(refusal));
                 }
@@ -162,7 +163,7 @@ impl Auth {
         &self,
         caller: &AccessClaims,
         current: &Password,
-    ) -> Result<(PasswordHash, Credentials), AuthError> {
+    ) -> Result<(PasswordHash, Account), AuthError> {
         // What the store knows may be newer than what this process knows of
         // the log: a disabled user's token is none.
         let found = self.store.credentials_of(caller.subject).await?;
@@ -171,11 +172,11 @@ impl Auth {
             account.disabled_at.is_none() && account.version == caller.user_version
         });
         let credentials = found.ok_or(AuthError::Unauthenticated(Refusal::Revoked))?;
-        let stored = credentials.password_hash.clone();
+        let stored = credentials.password_hash;
         let check = self.passwords.check(current.clone(), stored.clone()).await?;
         let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
         let checked = stored.filter(|_| check.matches).ok_or(wrong)?;
-        Ok((checked, credentials))
+        Ok((checked, credentials.account))
     }
 
     fn change(
@@ -187,7 +188,7 @@ impl Auth {
         new: PasswordHash,
     ) -> Result<ChangePassword, AuthError> {
         // Read only now: the hashes may have waited.
-        let now: Timestamp = self.now();
+        let now = self.now();
         let ends_with_access_token = refresh.is_none();
         let session_end = now.plus(client.lifetimes.access).floor_to_second();
         Ok(ChangePassword {
@@ -239,8 +240,7 @@ impl Auth {
 }
 
 /// The rule that needs the account.
-fn accept_for(new: Password, credentials: &Credentials) -> Result<Password, AuthError> {
-    let account = &credentials.account;
+fn accept_for(new: Password, account: &Account) -> Result<Password, AuthError> {
     let identifiers = [&account.username, &account.email].into_iter().flatten();
     let accepted = new.accept_without(identifiers.map(String::as_str));
     accepted.map_err(|error| AuthError::invalid("new_password", error.to_string()))

@@ -47,7 +47,10 @@ async fn one_of_32_changes_wins(fixture: &Fixture) {
     }
     let [(number, session)] = won.as_slice() else { panic!("{won:?}") };
     assert_eq!(stored_hash(fixture, user).await, format!("new{number}"));
-    assert_eq!(fixture.store.sessions(user, None, 99, at(2)).await.unwrap(), [session.clone()]);
+    assert_eq!(
+        fixture.store.sessions(user, None, 99, at(2)).await.unwrap(),
+        std::slice::from_ref(session)
+    );
     assert_eq!(fixture.log().await.len(), 1);
     stores[1].close().await;
 }
