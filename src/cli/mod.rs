@@ -94,7 +94,7 @@ enum Command {
     /// Make, list and export signing keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Create, import, list and disable users.
+    /// Create, import, list, disable and enable users, and set their passwords.
     #[command(subcommand)]
     User(user::UserCommand),
     /// Look into tokens.

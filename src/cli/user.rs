@@ -40,6 +40,14 @@ pub(super) enum UserCommand {
         /// Id, username or e-mail address.
         user: String,
     },
+    /// Let a disabled user log in again. Sessions of before stay dead.
+    Enable {
+        /// Id, username or e-mail address.
+        user: String,
+    },
+    /// Give a user another password and end every session. The password is read from the
+    /// terminal, or from a pipe.
+    SetPassword(SetPasswordArgs),
 }
 
 const CREATE_EXAMPLES: &str = "\
@@ -67,12 +75,23 @@ pub(super) struct CreateArgs {
     password_file: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct SetPasswordArgs {
+    /// Id, username or e-mail address.
+    user: String,
+    /// Read the password from the first line of this file.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
 pub(super) async fn run(command: UserCommand, global: &GlobalArgs) -> Outcome {
     match command {
         UserCommand::Create(args) => create(args, global).await,
         UserCommand::Import(args) => import::run(args, global).await,
         UserCommand::List { json } => list(json, global).await,
         UserCommand::Disable { user } => disable(&user, global).await,
+        UserCommand::Enable { user } => enable(&user, global).await,
+        UserCommand::SetPassword(args) => set_password(args, global).await,
     }
 }
 
@@ -111,6 +130,23 @@ async fn disable(user: &str, global: &GlobalArgs) -> Outcome {
     let seq = core.auth.disable_user(id).await?;
     core.store.close().await;
     output::line(format_args!("disabled; revocation sequence number {seq}"))
+}
+
+async fn enable(user: &str, global: &GlobalArgs) -> Outcome {
+    let core = global.core(Database::MustExist).await?;
+    let id = core.auth.find_user(user).await?.id;
+    core.auth.enable_user(id).await?;
+    core.store.close().await;
+    output::line("enabled")
+}
+
+async fn set_password(args: SetPasswordArgs, global: &GlobalArgs) -> Outcome {
+    let core = global.core(Database::MustExist).await?;
+    let user = core.auth.find_user(&args.user).await?;
+    let password = password::read(args.password_file.as_deref()).await?;
+    let seq = core.auth.set_password(&user, password).await?;
+    core.store.close().await;
+    output::line(format_args!("password set; revocation sequence number {seq}"))
 }
 
 fn as_json(user: &Account) -> Value {

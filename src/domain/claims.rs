@@ -152,6 +152,9 @@ pub struct RefreshClaims {
     pub session_id: SessionId,
     /// `gen`: which token of its session this is, counted from 1.
     pub generation: i64,
+    /// `ver`: the session's user version. A change of the password moves its
+    /// session to a newer one, and leaves older refresh tokens behind.
+    pub user_version: i64,
 }
 
 impl RefreshClaims {
@@ -170,6 +173,7 @@ impl RefreshClaims {
             "token_use": "refresh",
             "type": "refresh",
             "gen": self.generation,
+            "ver": self.user_version,
         })
         .to_string()
     }
@@ -193,6 +197,7 @@ impl RefreshClaims {
             generation: object
                 .integer("gen")
                 .and_then(|n| if n >= 1 { Ok(n) } else { Err(InvalidJson) })?,
+            user_version: version(&object, "ver")?,
         })
     }
 }

@@ -145,6 +145,9 @@ pub enum Denial {
     /// `registration.enabled` is false.
     #[error("registration is switched off")]
     RegistrationDisabled,
+    /// The sessions of another user.
+    #[error("only one's own sessions can be revoked")]
+    NotOwnSessions,
 }
 
 /// What is out of reach.

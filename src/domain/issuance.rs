@@ -81,6 +81,7 @@ pub fn refresh_claims(policy: &Policy, session: &Session) -> RefreshClaims {
         token_id: refresh_token_id(session.id, session.generation),
         session_id: session.id,
         generation: session.generation,
+        user_version: session.user_version,
     }
 }
 

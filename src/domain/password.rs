@@ -6,6 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 /// so without a cap the length would be a way to make us work.
 pub const PASSWORD_MAX_LEN: usize = 1024;
 
+/// The shortest identifier that a password must not contain, in bytes.
+pub const TELLING_LEN: usize = 4;
+
 /// A password in clear, exactly as typed: never trimmed, never truncated,
 /// never printed.
 #[derive(Clone, Debug)]
@@ -30,6 +33,26 @@ impl Password {
         Ok(self)
     }
 
+    /// Refuses to be a *new* password that says who its user is: one that
+    /// contains an identifier, in any case of its letters. Identifiers of less
+    /// than [`TELLING_LEN`] characters stand in too many words to tell anything.
+    pub fn accept_without<'a>(
+        self,
+        identifiers: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, InvalidPassword> {
+        let text = self.0.expose_secret().to_ascii_lowercase();
+        let mut telling = identifiers.into_iter().filter(|name| name.len() >= TELLING_LEN);
+        if telling.any(|name| text.contains(&name.to_ascii_lowercase())) {
+            return Err(InvalidPassword::ContainsIdentifier);
+        }
+        Ok(self)
+    }
+
+    /// Refuses to be a *new* password in place of itself.
+    pub fn accept_instead_of(self, current: &Self) -> Result<Self, InvalidPassword> {
+        if self.expose() == current.expose() { Err(InvalidPassword::Unchanged) } else { Ok(self) }
+    }
+
     /// The bytes to hash.
     pub fn expose(&self) -> &[u8] {
         self.0.expose_secret().as_bytes()
@@ -51,6 +74,12 @@ pub enum InvalidPassword {
         /// The configured least number of characters.
         min_chars: usize,
     },
+    /// It has a username or e-mail address of its user in it.
+    #[error("must not contain the username or the e-mail address")]
+    ContainsIdentifier,
+    /// It is the one in use.
+    #[error("must differ from the current password")]
+    Unchanged,
 }
 
 /// A password hash as the store keeps it: a PHC string, or an imported hash
@@ -112,6 +141,29 @@ mod tests {
         let of = |text: &str| Password::parse(text.into()).and_then(|p| p.accept_new(8));
         assert!(of("ääääääää").is_ok());
         assert_eq!(of("äääääää").err(), Some(InvalidPassword::TooShort { min_chars: 8 }));
+    }
+
+    #[test]
+    fn new_passwords_do_not_say_whose_they_are() {
+        let of = |text: &str, names: &[&str]| {
+            let password = Password::parse(text.into()).expect("valid");
+            password.accept_without(names.iter().copied()).is_ok()
+        };
+        assert!(!of("the ALICe of all", &["alice"]));
+        assert!(!of("alice", &["alice"]));
+        assert!(!of("my a@b.org password", &["nobody", "A@b.org"]));
+        assert!(of("the alic of all", &["alice"]));
+        assert!(!of("not bobb", &["bobb"]));
+        assert!(of("not bob", &["bob"]), "too short to tell");
+        assert!(of("anything", &[]));
+    }
+
+    #[test]
+    fn a_new_password_is_another_one() {
+        let password = |text: &str| Password::parse(text.into()).expect("valid");
+        let same = password("secret").accept_instead_of(&password("secret"));
+        assert_eq!(same.err(), Some(InvalidPassword::Unchanged));
+        assert!(password("Secret").accept_instead_of(&password("secret")).is_ok());
     }
 
     /// P8: a password in a log line would be a defect of the type.

@@ -50,7 +50,8 @@ pub enum Target {
 /// Why something was revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// Somebody who held one of its tokens ended the session.
+    /// Somebody who held one of its tokens ended the session, or its user
+    /// ended it by its id or with all their sessions.
     Logout,
     /// An operator said so.
     Operator,
@@ -62,6 +63,8 @@ pub enum Reason {
     SessionLimit,
     /// The user was disabled.
     UserDisabled,
+    /// The user has another password.
+    PasswordChanged,
     /// A reason that a newer version wrote.
     Other(String),
 }
@@ -76,6 +79,7 @@ impl Reason {
             Self::DatabaseRolledBack => "DATABASE_ROLLED_BACK",
             Self::SessionLimit => "SESSION_LIMIT",
             Self::UserDisabled => "USER_DISABLED",
+            Self::PasswordChanged => "PASSWORD_CHANGED",
             Self::Other(text) => text,
         }
     }
@@ -89,6 +93,7 @@ impl Reason {
             Self::DatabaseRolledBack,
             Self::SessionLimit,
             Self::UserDisabled,
+            Self::PasswordChanged,
         ];
         let found = known.into_iter().find(|reason| reason.as_str() == text);
         found.unwrap_or_else(|| Self::Other(text.to_owned()))
@@ -118,7 +123,7 @@ pub struct Revocation {
     pub at: Timestamp,
     /// Why.
     pub reason: Reason,
-    /// Who did it: "token", "operator", "system".
+    /// Who did it: "token", "user", "operator", "system".
     pub actor: String,
 }
 

@@ -18,8 +18,9 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub user_id: UserId,
-    /// The user's version at login. Its tokens carry this one, never the
-    /// current one, so that refreshing cannot outlive a user-wide revocation.
+    /// The user's version at login, or at the change of the password that this
+    /// session was used for. Its tokens carry this one, never the current one,
+    /// so that refreshing cannot outlive a user-wide revocation.
     pub user_version: i64,
     /// The client it belongs to.
     pub client_id: ClientId,
@@ -35,7 +36,8 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// When it ends unless it is refreshed before; `None` for no such limit.
     pub idle_expires_at: Option<Timestamp>,
-    /// When the user last proved who they are.
+    /// When the user last proved who they are, by a login or for a change of
+    /// the password.
     pub auth_time: Timestamp,
     /// How (RFC 8176).
     pub amr: Vec<String>,
@@ -67,6 +69,8 @@ impl Session {
 pub struct Presented {
     /// The generation that the token carries.
     pub generation: i64,
+    /// The user version that the token carries.
+    pub user_version: i64,
     /// The client that presents it.
     pub client_id: ClientId,
     /// When.
@@ -117,6 +121,9 @@ pub fn judge(standing: Option<&Standing>, presented: &Presented) -> Judgement {
         return Judgement::Refuse(refusal);
     }
     let session = &standing.session;
+    if presented.user_version > session.user_version {
+        return Judgement::RolledBack;
+    }
     // A negative age (clocks of replicas differ) counts as inside the window.
     let age = presented.now.since(session.rotated_at);
     match session.generation.checked_sub(presented.generation) {
@@ -133,7 +140,11 @@ impl Standing {
         let session = &self.session;
         let versions_stand = self.account.version == session.user_version
             && self.client_version == session.client_version
-            && session.user_version >= self.version_floor;
+            && session.user_version >= self.version_floor
+            // The session has survived a change of the password; this token,
+            // perhaps the reason for it, has not. It gets no successor, and it
+            // cannot end the session either: it would be the thief's last word.
+            && presented.user_version >= session.user_version;
         if session.revoked_at.is_some() {
             Some(Refusal::Revoked)
         } else if session.has_expired(presented.now) {
@@ -204,6 +215,7 @@ mod tests {
     fn presented(generation: i64, after: Duration) -> Presented {
         Presented {
             generation,
+            user_version: 3,
             client_id: client(),
             now: Timestamp::from_seconds(T).plus(after),
             replay_window: Duration::from_secs(30),
@@ -232,6 +244,26 @@ mod tests {
         assert_eq!(of(7), Judgement::Rotate);
         assert_eq!(of(8), Judgement::RolledBack);
         assert_eq!(of(i64::MAX), Judgement::RolledBack);
+    }
+
+    /// VT-07: whatever its generation, a token from before a change of the
+    /// password is refused, and raises no alarm.
+    #[test]
+    fn vt_07_versions_go_before_generations() {
+        let of = |user_version, generation, after| {
+            let presented = Presented { user_version, ..presented(generation, after) };
+            judge(Some(&standing()), &presented)
+        };
+        let late = Duration::from_secs(31);
+        for generation in [1, 6, 7, 8] {
+            for after in [Duration::ZERO, late] {
+                assert_eq!(of(2, generation, after), Judgement::Refuse(Refusal::Revoked));
+                assert_eq!(of(4, generation, after), Judgement::RolledBack);
+            }
+        }
+        assert_eq!(of(3, 6, Duration::ZERO), Judgement::Replay);
+        assert_eq!(of(3, 6, late), Judgement::Reused);
+        assert_eq!(of(3, 7, late), Judgement::Rotate);
     }
 
     /// RF-13, RF-15: absolute and idle ends are exact.

@@ -8,7 +8,7 @@ use crate::{domain::error::AuthError, service::Auth};
 
 use super::{
     convert,
-    pb::auth::{self as pb, auth_service_server::AuthService, revoke_request},
+    pb::auth::{self as pb, auth_service_server::AuthService, revoke_request::Target},
     request::{bearer, caller},
 };
 
@@ -67,8 +67,13 @@ impl AuthService for AuthEdge {
         &self,
         request: Request<pb::RevokeRequest>,
     ) -> Result<Response<pb::RevokeResponse>, Status> {
-        let revocation_seq = match request.into_inner().target {
-            Some(revoke_request::Target::Token(token)) => self.auth.revoke_token(&token).await?,
+        let caller = async || self.auth.authenticate(bearer(request.metadata())?).await;
+        let revocation_seq = match &request.get_ref().target {
+            Some(Target::Token(token)) => self.auth.revoke_token(token).await?,
+            Some(Target::SessionId(id)) => {
+                self.auth.revoke_own_session(&caller().await?, id).await?
+            }
+            Some(Target::UserId(id)) => self.auth.revoke_own_sessions(&caller().await?, id).await?,
             None => return Err(AuthError::invalid("target", "must be given").into()),
         };
         Ok(Response::new(pb::RevokeResponse { revocation_seq }))
@@ -98,5 +103,14 @@ impl AuthService for AuthEdge {
         let pb::ListSessionsRequest { page_size, page_token } = request.into_inner();
         let page = self.auth.list_sessions(&claims, page_size, &page_token).await?;
         Ok(Response::new(convert::session_page(page, claims.session_id)))
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<pb::ChangePasswordRequest>,
+    ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
+        let claims = self.auth.authenticate(bearer(request.metadata())?).await?;
+        let changed = self.auth.change_password(&claims, request.into_inner().into()).await?;
+        Ok(Response::new(changed.into()))
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         session::Session,
     },
     service::{
+        change_password::{ChangePasswordRequest, ChangedPassword},
         index::Needs,
         login::{LoggedIn, LoginRequest},
         refresh::Refreshed,
@@ -76,6 +77,27 @@ impl From<Refreshed> for pb::RefreshResponse {
             tokens: Some(refreshed.tokens.into()),
             session_id: refreshed.session_id.to_string(),
             replayed: refreshed.replayed,
+        }
+    }
+}
+
+impl From<pb::ChangePasswordRequest> for ChangePasswordRequest {
+    fn from(request: pb::ChangePasswordRequest) -> Self {
+        let refresh_token = Some(request.refresh_token).filter(|token| !token.is_empty());
+        Self {
+            current: Password::parse(request.current_password),
+            new: Password::parse(request.new_password),
+            refresh_token: refresh_token.map(SecretString::from),
+        }
+    }
+}
+
+impl From<ChangedPassword> for pb::ChangePasswordResponse {
+    fn from(changed: ChangedPassword) -> Self {
+        Self {
+            tokens: Some(changed.tokens.into()),
+            session_id: changed.session_id.to_string(),
+            revocation_seq: changed.revocation_seq,
         }
     }
 }

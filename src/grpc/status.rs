@@ -92,6 +92,7 @@ fn refusal_reason(refusal: Refusal) -> &'static str {
 fn denial_reason(denial: Denial) -> &'static str {
     match denial {
         Denial::RegistrationDisabled => "REGISTRATION_DISABLED",
+        Denial::NotOwnSessions => "NOT_OWN_SESSIONS",
     }
 }
 
@@ -223,7 +224,8 @@ mod tests {
             FieldViolation::new("password", "must not be empty"),
         ])];
         errors.extend(refusals.map(AuthError::Unauthenticated));
-        errors.extend([D::RegistrationDisabled].map(AuthError::PermissionDenied));
+        errors
+            .extend([D::RegistrationDisabled, D::NotOwnSessions].map(AuthError::PermissionDenied));
         errors.push(AuthError::AlreadyExists("username"));
         errors.push(AuthError::NotFound("user"));
         let retry_after = Duration::from_millis(1500);

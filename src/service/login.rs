@@ -204,7 +204,7 @@ impl Auth {
     }
 
     /// Sleeps until the next whole multiple of the grid after `began`.
-    async fn wait_for_grid(&self, began: Duration) {
+    pub(super) async fn wait_for_grid(&self, began: Duration) {
         let grid = self.policy.login_failure_grid;
         if grid.is_zero() {
             return;

@@ -5,6 +5,7 @@
 //! and answers. `Verify` asks only the memory: [`index`] holds the live part
 //! of the revocation log, and [`follow`] keeps it fresh.
 
+pub mod change_password;
 pub mod follow;
 pub mod import;
 pub mod index;

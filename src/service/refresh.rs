@@ -53,6 +53,7 @@ impl Auth {
             session_id: claims.session_id,
             presented: Presented {
                 generation: claims.generation,
+                user_version: claims.user_version,
                 client_id: client_id.clone(),
                 now,
                 replay_window: self.policy.replay_window,
@@ -103,7 +104,11 @@ impl Auth {
     }
 
     /// Checks all that can be checked without the store.
-    fn check_refresh_token(&self, text: &str, now: Timestamp) -> Result<RefreshClaims, AuthError> {
+    pub(super) fn check_refresh_token(
+        &self,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<RefreshClaims, AuthError> {
         let refused = AuthError::Unauthenticated;
         if text.is_empty() {
             return Err(AuthError::invalid("refresh_token", "must not be empty"));

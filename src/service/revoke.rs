@@ -14,8 +14,8 @@ use crate::{
     domain::{
         claims::{AccessClaims, RefreshClaims},
         clock::Timestamp,
-        error::AuthError,
-        id::SessionId,
+        error::{AuthError, Denial, Refusal},
+        id::{SessionId, UserId},
         revocation::Reason,
         token::{CompactToken, TokenType},
     },
@@ -40,6 +40,37 @@ impl Auth {
         // What was revoked long ago is answered with the newest number, as what
         // was never ours is.
         Ok(self.index.read(Knowledge::seq)?.max(seq.unwrap_or_default()))
+    }
+
+    /// Ends one session of the caller's user. What is somebody else's is
+    /// answered as what is not there: with the newest number, and nothing
+    /// happens.
+    pub async fn revoke_own_session(
+        &self,
+        caller: &AccessClaims,
+        id: &str,
+    ) -> Result<i64, AuthError> {
+        let id = SessionId::parse(id)
+            .map_err(|error| AuthError::invalid("session_id", error.to_string()))?;
+        let target = RevokeTarget::OwnSession { id, owner: caller.subject };
+        let seq = self.revoke(target, Reason::Logout, "user").await?;
+        Ok(self.index.read(Knowledge::seq)?.max(seq.unwrap_or_default()))
+    }
+
+    /// Ends every session of the caller's user, who must be the one named.
+    pub async fn revoke_own_sessions(
+        &self,
+        caller: &AccessClaims,
+        user: &str,
+    ) -> Result<i64, AuthError> {
+        let user = UserId::parse(user)
+            .map_err(|error| AuthError::invalid("user_id", error.to_string()))?;
+        if user != caller.subject {
+            return Err(AuthError::PermissionDenied(Denial::NotOwnSessions));
+        }
+        let target = RevokeTarget::OwnSessions { user, version: caller.user_version };
+        let seq = self.revoke(target, Reason::Logout, "user").await?;
+        seq.ok_or(AuthError::Unauthenticated(Refusal::Revoked))
     }
 
     /// Revokes by id. `None`: there is no such thing.

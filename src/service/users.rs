@@ -9,7 +9,7 @@ use crate::{
         password::{InvalidPassword, Password, PasswordHash},
         revocation::Reason,
     },
-    store::port::{CreateUser, RevokeTarget},
+    store::port::{CreateUser, RevokeTarget, SetPassword},
 };
 
 use super::Auth;
@@ -77,11 +77,40 @@ impl Auth {
         seq.ok_or(AuthError::NotFound("user"))
     }
 
+    /// Lets a disabled user log in again. Sessions of before stay dead.
+    pub async fn enable_user(&self, id: UserId) -> Result<(), AuthError> {
+        if self.store.enable_user(id).await? { Ok(()) } else { Err(AuthError::NotFound("user")) }
+    }
+
+    /// Gives a user another password and ends every session. Gives the
+    /// revocation's sequence number.
+    pub async fn set_password(
+        &self,
+        user: &Account,
+        password: Result<Password, InvalidPassword>,
+    ) -> Result<i64, AuthError> {
+        let identifiers = [&user.username, &user.email].into_iter().flatten();
+        let password = password
+            .and_then(|password| password.accept_new(self.policy.password_min_chars))
+            .and_then(|password| password.accept_without(identifiers.map(String::as_str)))
+            .map_err(|error| AuthError::invalid("password", error.to_string()))?;
+        let new = self.passwords.hash(password).await?;
+        let (entry_id, now) = (self.random_uuid()?, self.now());
+        let change = SetPassword { user_id: user.id, new, entry_id, now };
+        let entry = self.store.set_password(change).await?.ok_or(AuthError::NotFound("user"))?;
+        self.index.apply([&entry]);
+        Ok(entry.seq)
+    }
+
     fn check_new_user(&self, request: CreateUserRequest) -> Result<CheckedUser, AuthError> {
         let CreateUserRequest { username, email, password, display_name, roles } = request;
         let (profile, mut violations) = Profile::check(&username, &email, display_name, &roles);
         let min_chars = self.policy.password_min_chars;
-        match password.and_then(|password| password.accept_new(min_chars)) {
+        let identifiers = profile.identifiers.iter().map(Identifier::as_str);
+        let password = password
+            .and_then(|password| password.accept_new(min_chars))
+            .and_then(|password| password.accept_without(identifiers));
+        match password {
             Ok(password) if violations.is_empty() => return Ok(CheckedUser { profile, password }),
             Ok(_) => {}
             Err(error) => violations.push(FieldViolation::new("password", error.to_string())),

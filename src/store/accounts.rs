@@ -47,10 +47,21 @@ pub(super) async fn credentials<DB: Engine>(
 ) -> Result<Option<Credentials>, StoreError> {
     let query = unit.query(sql::SELECT_CREDENTIALS);
     let row = query.bind(identifier.kind()).bind(identifier.as_str()).optional().await?;
-    let Some(row) = row else { return Ok(None) };
-    let fields = Fields::<DB>::new(&row, "users", "account_id");
+    row.map(|row| credentials_in::<DB>(&row)).transpose()
+}
+
+pub(super) async fn credentials_of<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    user: &UserId,
+) -> Result<Option<Credentials>, StoreError> {
+    let row = unit.query(sql::SELECT_CREDENTIALS_OF).bind(*user).optional().await?;
+    row.map(|row| credentials_in::<DB>(&row)).transpose()
+}
+
+fn credentials_in<DB: Engine>(row: &DB::Row) -> Result<Credentials, StoreError> {
+    let fields = Fields::<DB>::new(row, "users", "account_id");
     let password_hash = fields.optional_text("password_hash")?.map(PasswordHash::new);
-    Ok(Some(Credentials { account: account::<DB>(&row)?, password_hash }))
+    Ok(Credentials { account: account::<DB>(row)?, password_hash })
 }
 
 pub(super) async fn by_id<DB: Engine>(
@@ -102,4 +113,11 @@ async fn insert<DB: Engine>(
         }
     }
     Ok(CreateUser::Created)
+}
+
+pub(super) async fn enable<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    user: &UserId,
+) -> Result<bool, StoreError> {
+    Ok(unit.query(sql::ENABLE_USER).bind(*user).optional().await?.is_some())
 }

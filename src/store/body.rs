@@ -9,10 +9,10 @@ use super::{
     accounts,
     engine::Engine,
     error::is_conflict,
-    instance, log,
+    instance, log, passwords,
     port::{
-        Claim, CreateUser, Credentials, Instance, Look, NewSession, OpenSession, Revoke, Rotate,
-        Rotated, Store, StoreError, Swept,
+        ChangePassword, Claim, CreateUser, Credentials, Instance, Look, NewSession, OpenSession,
+        PasswordChanged, Revoke, Rotate, Rotated, SetPassword, Store, StoreError, Swept,
     },
     revoke, rotation, sessions,
     step::{Step, acquire, in_own_task, look, transact},
@@ -133,6 +133,10 @@ impl<DB: Engine> Store for SqlStore<DB> {
         self.read(identifier, |unit, id| Box::pin(accounts::credentials(unit, id))).await
     }
 
+    async fn credentials_of(&self, user: UserId) -> Result<Option<Credentials>, StoreError> {
+        self.read(user, |unit, id| Box::pin(accounts::credentials_of(unit, id))).await
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<Account>, StoreError> {
         self.read(id, |unit, id| Box::pin(accounts::by_id(unit, id))).await
     }
@@ -157,6 +161,18 @@ impl<DB: Engine> Store for SqlStore<DB> {
         let change = (user, old, new);
         self.write(change, |unit, change| Box::pin(accounts::replace_password_hash(unit, change)))
             .await
+    }
+
+    async fn change_password(&self, change: ChangePassword) -> Result<PasswordChanged, StoreError> {
+        self.write(change, |unit, change| Box::pin(passwords::change(unit, change))).await
+    }
+
+    async fn set_password(&self, change: SetPassword) -> Result<Option<Revocation>, StoreError> {
+        self.write(change, |unit, change| Box::pin(passwords::set(unit, change))).await
+    }
+
+    async fn enable_user(&self, user: UserId) -> Result<bool, StoreError> {
+        self.write(user, |unit, user| Box::pin(accounts::enable(unit, user))).await
     }
 
     async fn open_session(&self, session: NewSession) -> Result<OpenSession, StoreError> {

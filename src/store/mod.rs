@@ -3,7 +3,7 @@
 //!
 //! - [`port`] is what others see; [`connect()`] gives it.
 //! - [`sql`] has every statement. `accounts`, `sessions`, `rotation`,
-//!   `revoke`, `log` and `instance` are the steps that use them, `rows` turns
+//!   `passwords`, `revoke`, `log` and `instance` are the steps that use them, `rows` turns
 //!   what comes back into domain values.
 //! - `body` has a method for each step and `step` runs it as a unit of work;
 //!   `engine` is all that differs between the engines; `sqlite` and `postgres`
@@ -18,6 +18,7 @@ mod instance;
 mod log;
 mod migrate;
 mod param;
+mod passwords;
 pub mod port;
 mod postgres;
 mod revoke;

@@ -5,9 +5,12 @@
 //! "not found". A caller that goes away does not stop a step half way.
 //! Times are parameters; the store reads no clock.
 
+mod password;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use password::{ChangePassword, PasswordChanged, SetPassword};
 use uuid::Uuid;
 
 use crate::domain::{
@@ -50,6 +53,9 @@ pub trait Store: Send + Sync + 'static {
     /// What a login must be checked against.
     async fn credentials(&self, identifier: Identifier) -> Result<Option<Credentials>, StoreError>;
 
+    /// What a change of the password must be checked against.
+    async fn credentials_of(&self, user: UserId) -> Result<Option<Credentials>, StoreError>;
+
     /// The user of this id.
     async fn user(&self, id: UserId) -> Result<Option<Account>, StoreError>;
 
@@ -70,6 +76,22 @@ pub trait Store: Send + Sync + 'static {
         old: PasswordHash,
         new: PasswordHash,
     ) -> Result<bool, StoreError>;
+
+    /// Changes a password by the hand of its user: locks the user and the
+    /// session that this is done with, checks that both are what they were
+    /// when the current password was checked, sets the hash, raises the user's
+    /// version, takes the session along to it, and writes the log entry that
+    /// kills everything else.
+    async fn change_password(&self, change: ChangePassword) -> Result<PasswordChanged, StoreError>;
+
+    /// Changes a password by the hand of an operator: sets the hash, raises
+    /// the user's version, and writes the log entry. `None`: there is no such
+    /// user.
+    async fn set_password(&self, change: SetPassword) -> Result<Option<Revocation>, StoreError>;
+
+    /// Lets a disabled user log in again; what died stays dead. False: there
+    /// is no such user.
+    async fn enable_user(&self, user: UserId) -> Result<bool, StoreError>;
 
     /// Opens a session: locks the user, checks that nothing changed since the
     /// credentials were read, removes the user's dead sessions (expired, or
@@ -247,6 +269,21 @@ pub enum Rotated {
 pub enum RevokeTarget {
     /// One session.
     Session(SessionId),
+    /// One session, if it is this user's. To others it does not exist.
+    OwnSession {
+        /// The session.
+        id: SessionId,
+        /// The user.
+        owner: UserId,
+    },
+    /// Every session of a user that is still at this version; otherwise they
+    /// are dead already.
+    OwnSessions {
+        /// The user.
+        user: UserId,
+        /// The version.
+        version: i64,
+    },
     /// Every session of a user, by raising its version.
     User(UserId),
     /// Every session of a user, who cannot log in from now on either.
@@ -264,7 +301,7 @@ pub struct Revoke {
     pub target: RevokeTarget,
     /// Why.
     pub reason: Reason,
-    /// Who: "token", "operator", "system".
+    /// Who: "token", "user", "operator", "system".
     pub actor: &'static str,
     /// Random; the id of the log entry.
     pub entry_id: Uuid,
@@ -317,8 +354,10 @@ impl RevokeTarget {
     /// What the log says, once the version is known.
     pub fn logged(&self, min_version: i64) -> Target {
         match self {
-            Self::Session(id) => Target::Session(*id),
-            Self::User(id) | Self::DisableUser(id) => Target::User { id: *id, min_version },
+            Self::Session(id) | Self::OwnSession { id, .. } => Target::Session(*id),
+            Self::User(id) | Self::DisableUser(id) | Self::OwnSessions { user: id, .. } => {
+                Target::User { id: *id, min_version }
+            }
             Self::Client(id) => Target::Client { id: id.clone(), min_version },
             Self::All => Target::All { min_version },
         }

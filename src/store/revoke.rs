@@ -6,11 +6,15 @@ use super::{
     log::{self, Draft},
     param::Param,
     port::{Revoke, RevokeTarget, StoreError},
-    rows::Fields,
+    rows::{Fields, session},
     sessions, sql,
     unit::{Query, Unit},
 };
-use crate::domain::{clock::Timestamp, id::UserId, revocation::Revocation};
+use crate::domain::{
+    clock::Timestamp,
+    id::{SessionId, UserId},
+    revocation::Revocation,
+};
 
 pub(super) async fn revoke<DB: Engine>(
     unit: &mut Unit<'_, DB>,
@@ -18,6 +22,10 @@ pub(super) async fn revoke<DB: Engine>(
 ) -> Result<Option<Revocation>, StoreError> {
     match &request.target {
         RevokeTarget::Session(id) => sessions::revoke(unit, *id, draft(request, 0)).await,
+        RevokeTarget::OwnSession { id, owner } => own_session(unit, request, *id, *owner).await,
+        RevokeTarget::OwnSessions { user, version } => {
+            own_sessions(unit, request, *user, *version).await
+        }
         RevokeTarget::User(id) => raise(unit, request, sql::BUMP_USER, (*id).into()).await,
         RevokeTarget::DisableUser(id) => disable(unit, request, *id).await,
         RevokeTarget::Client(id) => raise(unit, request, sql::BUMP_CLIENT, id.into()).await,
@@ -53,6 +61,38 @@ async fn raise<DB: Engine>(
 async fn bumped<DB: Engine>(bump: Query<'_, DB>) -> Result<Option<i64>, StoreError> {
     let row = bump.optional().await?;
     row.map(|row| Fields::<DB>::new(&row, "users or clients", "version").int("version")).transpose()
+}
+
+/// A session has the same owner for ever, so asking first is as good as asking
+/// in the write.
+async fn own_session<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &Revoke,
+    id: SessionId,
+    owner: UserId,
+) -> Result<Option<Revocation>, StoreError> {
+    let row = unit.query(sql::SELECT_SESSION).bind(id).optional().await?;
+    match row.map(|row| session::<DB>(&row)).transpose()? {
+        Some(found) if found.user_id == owner => {
+            sessions::revoke(unit, id, draft(request, 0)).await
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A request that comes again must not end what was opened after it.
+async fn own_sessions<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &Revoke,
+    user: UserId,
+    version: i64,
+) -> Result<Option<Revocation>, StoreError> {
+    let bump = unit.query(sql::BUMP_USER_AT).bind(user).bind(version);
+    if let Some(version) = bumped(bump).await? {
+        return log::append(unit, draft(request, version)).await.map(Some);
+    }
+    let Some(account) = accounts::by_id(unit, &user).await? else { return Ok(None) };
+    log::in_force(unit, draft(request, account.version)).await.map(Some)
 }
 
 async fn disable<DB: Engine>(

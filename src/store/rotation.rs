@@ -1,6 +1,8 @@
 //! Using a refresh token: one guarded write, and a judgement when that takes
 //! nothing.
 
+use uuid::Uuid;
+
 use super::{
     engine::Engine,
     log::{self, Draft},
@@ -10,9 +12,11 @@ use super::{
     unit::Unit,
 };
 use crate::domain::{
+    clock::Timestamp,
     error::{Fault, Refusal},
+    id::SessionId,
     policy::Rotation,
-    revocation::{Reason, Target},
+    revocation::{Reason, Revocation, Target},
     session::{Judgement, Standing, judge},
 };
 
@@ -26,7 +30,7 @@ pub(super) async fn rotate<DB: Engine>(
 ) -> Result<Rotated, StoreError> {
     for _ in 0..ATTEMPTS {
         let taken = take(unit, request).await?;
-        let found = look(unit, request).await?;
+        let found = look(unit, request.session_id).await?;
         let judgement = judge(found.as_ref(), &request.presented);
         let Some(Standing { session, account, .. }) = found else {
             return Ok(Rotated::Refused(Refusal::SessionExpired));
@@ -38,8 +42,8 @@ pub(super) async fn rotate<DB: Engine>(
             Judgement::Refuse(refusal) => return Ok(Rotated::Refused(refusal)),
             _ if taken => return Ok(Rotated::Advanced { session, account }),
             Judgement::Replay => return Ok(Rotated::Replayed { session, account }),
-            Judgement::Reused => return end(unit, request, Refusal::Reused).await,
-            Judgement::RolledBack => return end(unit, request, Refusal::RolledBack).await,
+            Judgement::Reused => return misused(unit, request, Refusal::Reused).await,
+            Judgement::RolledBack => return misused(unit, request, Refusal::RolledBack).await,
             Judgement::Rotate => {}
         }
     }
@@ -56,39 +60,49 @@ async fn take<DB: Engine>(unit: &mut Unit<'_, DB>, request: &Rotate) -> Result<b
     let guarded = unit.query(statement).bind(request.session_id).bind(presented.generation);
     let guarded = guarded.bind(&presented.client_id).bind(presented.now);
     let idle_end = request.idle.map(|idle| presented.now.plus(idle));
-    Ok(guarded.bind(idle_end).optional().await?.is_some())
+    let guarded = guarded.bind(idle_end).bind(presented.user_version);
+    Ok(guarded.optional().await?.is_some())
 }
 
-async fn look<DB: Engine>(
-    unit: &mut Unit<'_, DB>,
-    request: &Rotate,
-) -> Result<Option<Standing>, StoreError> {
-    let row = unit.query(sql::SELECT_STANDING).bind(request.session_id).optional().await?;
-    row.as_ref().map(standing::<DB>).transpose()
-}
-
-/// Revokes the session. The alarm is raised once: whoever comes second is
-/// refused like any holder of a revoked session.
-async fn end<DB: Engine>(
+async fn misused<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     request: &Rotate,
     refusal: Refusal,
 ) -> Result<Rotated, StoreError> {
+    let now = request.presented.now;
+    Ok(match end(unit, request.session_id, refusal, request.entry_id, now).await? {
+        Some(revocation) => Rotated::Ended { refusal, revocation },
+        None => Rotated::Refused(Refusal::Revoked),
+    })
+}
+
+/// The session and all that it depends on, as they stand now.
+pub(super) async fn look<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    session: SessionId,
+) -> Result<Option<Standing>, StoreError> {
+    let row = unit.query(sql::SELECT_STANDING).bind(session).optional().await?;
+    row.as_ref().map(standing::<DB>).transpose()
+}
+
+/// Revokes the session of a misused refresh token. The alarm is raised once:
+/// `None` for whoever comes second, who is refused like any holder of a
+/// revoked session.
+pub(super) async fn end<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    session: SessionId,
+    refusal: Refusal,
+    entry_id: Uuid,
+    now: Timestamp,
+) -> Result<Option<Revocation>, StoreError> {
     let reason = match refusal {
         Refusal::RolledBack => Reason::DatabaseRolledBack,
         _ => Reason::RefreshReuse,
     };
-    let draft = Draft {
-        id: request.entry_id,
-        target: Target::Session(request.session_id),
-        at: request.presented.now,
-        reason,
-        actor: "system",
-    };
-    if sessions::mark_revoked(unit, request.session_id, &draft).await? {
-        let revocation = log::append(unit, draft).await?;
-        Ok(Rotated::Ended { refusal, revocation })
-    } else {
-        Ok(Rotated::Refused(Refusal::Revoked))
+    let target = Target::Session(session);
+    let draft = Draft { id: entry_id, target, at: now, reason, actor: "system" };
+    if !sessions::mark_revoked(unit, session, &draft).await? {
+        return Ok(None);
     }
+    log::append(unit, draft).await.map(Some)
 }

@@ -54,10 +54,11 @@ macro_rules! lifted {
 }
 
 /// What must hold for a refresh token to be taken: $1 session, $2 generation,
-/// $3 client, $4 now.
+/// $3 client, $4 now, $6 the user version that the token carries.
 macro_rules! refreshable {
     () => {
-        "id = $1 AND generation = $2 AND client_id = $3 AND revoked_at IS NULL \
+        "id = $1 AND generation = $2 AND client_id = $3 AND user_version = $6 \
+         AND revoked_at IS NULL \
          AND expires_at > $4 AND (idle_expires_at IS NULL OR idle_expires_at > $4) \
          AND user_version >= (SELECT h.version_floor FROM revocation_head h) \
          AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id \
@@ -111,6 +112,9 @@ statements! {
     SELECT_CREDENTIALS = concat!("SELECT ", account!(), ", u.password_hash \
         FROM user_identifiers k JOIN users u ON u.id = k.user_id \
         WHERE k.kind = $1 AND k.canonical = $2");
+    /// The user $1, and its password.
+    SELECT_CREDENTIALS_OF = concat!("SELECT ", account!(), ", u.password_hash \
+        FROM users u WHERE u.id = $1");
     /// The user $1.
     SELECT_USER = concat!("SELECT ", account!(), " FROM users u WHERE u.id = $1");
     /// Users after $1, at most $2.
@@ -119,6 +123,25 @@ statements! {
     /// Compare and set: $1 user, $2 old hash, $3 new hash.
     REPLACE_PASSWORD_HASH = "UPDATE users SET password_hash = $3 \
         WHERE id = $1 AND password_hash = $2 RETURNING id";
+    /// Enables the user $1. Its version stays, so what died stays dead.
+    ENABLE_USER = "UPDATE users SET disabled_at = NULL WHERE id = $1 RETURNING id";
+
+    // --- passwords ---
+    /// Locks the user $1, if it is enabled and still has version $2 and hash $3.
+    LOCK_USER = "UPDATE users SET version = version \
+        WHERE id = $1 AND disabled_at IS NULL AND version = $2 AND password_hash = $3 \
+        RETURNING id";
+    /// Locks the session $1.
+    LOCK_SESSION = "UPDATE sessions SET generation = generation WHERE id = $1 RETURNING id";
+    /// Gives the user $1 the hash $2, and raises its version.
+    SET_PASSWORD = concat!("UPDATE users SET password_hash = $2, version = 1 + ", lifted!(), " \
+        WHERE id = $1 RETURNING version");
+    /// Brings the session $1 to the user version $2 at $3; $4 is the new idle
+    /// end, and $5 the instant after which it does not live, if there is one.
+    MOVE_SESSION = "UPDATE sessions SET user_version = $2, generation = generation + 1, \
+        rotated_at = $3, auth_time = $3, idle_expires_at = $4, \
+        expires_at = CASE WHEN $5 < expires_at THEN $5 ELSE expires_at END \
+        WHERE id = $1 RETURNING id";
 
     // --- sessions ---
     /// Locks the user $1 for a login at $3 and lifts it to the version floor,
@@ -182,6 +205,9 @@ statements! {
     /// Raises the version of the user $1, above the version floor too.
     BUMP_USER = concat!("UPDATE users SET version = 1 + ", lifted!(), " \
         WHERE id = $1 RETURNING version");
+    /// The same, if it is still at version $2.
+    BUMP_USER_AT = concat!("UPDATE users SET version = 1 + ", lifted!(), " \
+        WHERE id = $1 AND version = $2 RETURNING version");
     /// Disables the user $1 at $2 and raises its version, once.
     DISABLE_USER = concat!("UPDATE users SET disabled_at = $2, version = 1 + ", lifted!(), " \
         WHERE id = $1 AND disabled_at IS NULL RETURNING version");

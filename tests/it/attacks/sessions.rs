@@ -40,7 +40,9 @@ fn claims_of(token: &str) -> Members {
 async fn vi_18_vi_22_vi_30_refresh_claims_are_exact() {
     let trial = Trial::new().await;
     let honest = &trial.refresh_forge.claims;
-    for name in ["iss", "aud", "sub", "client_id", "iat", "exp", "jti", "sid", "token_use", "gen"] {
+    for name in
+        ["iss", "aud", "sub", "client_id", "iat", "exp", "jti", "sid", "token_use", "gen", "ver"]
+    {
         let without = honest.clone().without(name);
         assert_eq!(present(&trial, &without).await.err(), Some(Refusal::InvalidToken), "no {name}");
         let twice = honest.clone().add(name, honest.raw(name));
@@ -50,7 +52,7 @@ async fn vi_18_vi_22_vi_30_refresh_claims_are_exact() {
             "{name} twice"
         );
     }
-    let cases: [(&str, &str, &[&str]); 9] = [
+    let cases: [(&str, &str, &[&str]); 10] = [
         ("VI-18", "aud", &[r#""api""#, r#"["api"]"#, r#"["http://127.0.0.1:8080"]"#, "null"]),
         ("VI-30", "token_use", &[r#""access""#, r#""Refresh""#, r#""cookie""#, "null", "true"]),
         ("VI-30", "type", &[r#""access""#, "null"]),
@@ -64,6 +66,7 @@ async fn vi_18_vi_22_vi_30_refresh_claims_are_exact() {
             "gen",
             &[r#""1""#, "1.0", "0", "-1", "1e0", "null", "[1]", "9223372036854775808"],
         ),
+        ("VJ-20", "ver", &[r#""1""#, "1.0", "-1", "1e0", "null", "[1]", "9223372036854775808"]),
     ];
     for (id, name, values) in cases {
         for value in values {
@@ -167,14 +170,28 @@ async fn vi_25_a_token_id_does_not_change_the_kind() {
     assert!(matches!(at_refresh, AuthError::Unauthenticated(Refusal::WrongType)), "VI-25");
 }
 
+/// VI-31: a version is no wish. An older one than the session's gets nothing,
+/// and one that was never given out shows a database that was rolled back.
+#[tokio::test]
+async fn vi_31_versions_are_the_sessions() {
+    let trial = Trial::new().await;
+    let honest = &trial.refresh_forge.claims;
+    let older = honest.clone().set("ver", "0");
+    assert_eq!(present(&trial, &older).await.err(), Some(Refusal::Revoked));
+    present(&trial, honest).await.expect("the honest one");
+    let newer = honest.clone().set("ver", "99");
+    assert_eq!(present(&trial, &newer).await.err(), Some(Refusal::RolledBack));
+    assert_eq!(trial.verify(trial.good()).await, Seen::Revoked);
+}
+
 /// VI-27, VI-31: whatever a refresh token says of scopes, roles, audiences or
-/// versions, the session and the account say what is minted.
+/// the client's version, the session and the account say what is minted.
 #[tokio::test]
 async fn vi_27_vi_31_refresh_cannot_elevate() {
     let trial = Trial::new().await;
     let claims = trial.refresh_forge.claims.clone();
     let claims = claims.set("scope", r#""admin""#).set("roles", r#"["admin"]"#);
-    let claims = claims.set("ver", "99").set("cver", "99").set("name", r#""root""#);
+    let claims = claims.set("cver", "99").set("name", r#""root""#);
     let refreshed = present(&trial, &claims).await.expect("unknown claims are ignored");
     let minted = claims_of(refreshed.tokens.access_token.expose_secret());
     for name in ["aud", "roles", "ver", "cver", "sub"] {

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokenward::grpc::pb::auth::InactiveReason;
+use tokenward::grpc::pb::auth::{InactiveReason, LoginRequest};
 
 use super::{Client, client, login, verify};
-use crate::support::program::{Program, Running};
+use crate::support::{
+    program::{Program, Running},
+    world::PASSWORD,
+};
 
 fn program() -> Program {
     let program = Program::new().with_cheap_hashes().with_keys();
@@ -60,6 +63,54 @@ async fn p1_a_revocation_by_command_reaches_a_running_server() {
     program.run(&["user", "disable", "alice@example.org"]).success();
     dies(&mut auth, &access, "USER_DISABLED").await;
     server.stop();
+}
+
+/// VT-31 too: who is enabled again logs in again.
+#[tokio::test(flavor = "multi_thread")]
+async fn vt_07_a_password_set_by_command_ends_what_was_before() {
+    const NEW: &str = "another horse, another staple";
+    let program = program();
+    let server = program.serve();
+    let mut auth = client(&server).await;
+    let before = login(&mut auth).await.tokens.expect("tokens").access_token;
+    let set = program.run_with_input(&["user", "set-password", "alice"], NEW).success();
+    assert!(set.starts_with("password set; revocation sequence number "), "{set}");
+    dies(&mut auth, &before, "PASSWORD_CHANGED").await;
+    let with = |password: &str| LoginRequest {
+        identifier: "alice".to_owned(),
+        password: password.to_owned(),
+        ..LoginRequest::default()
+    };
+    assert!(auth.login(with(PASSWORD)).await.is_err(), "the old one");
+    let between = auth.login(with(NEW)).await.expect("the new one").into_inner();
+    let between = between.tokens.expect("tokens").access_token;
+
+    program.run(&["user", "disable", "alice"]).success();
+    dies(&mut auth, &between, "USER_DISABLED").await;
+    assert!(auth.login(with(NEW)).await.is_err(), "disabled");
+    assert_eq!(program.run(&["user", "enable", "alice"]).success(), "enabled\n");
+    auth.login(with(NEW)).await.expect("enabled");
+    for token in [before, between] {
+        assert_eq!(verify(&mut auth, &token).await.reason(), InactiveReason::Revoked);
+    }
+    server.stop();
+}
+
+#[test]
+fn passwords_are_set_by_the_rules_and_for_users_that_are_there() {
+    let program = program();
+    for (user, password, complaint) in [
+        ("alice", "short", "must have at least 15 characters"),
+        ("alice", "", "must not be empty"),
+        ("alice", "my name is alice@example.org", "must not contain the username"),
+        ("nobody", "another horse, another staple", "there is no such user"),
+    ] {
+        let refused = program.run_with_input(&["user", "set-password", user], password);
+        assert_eq!(refused.code, 1);
+        assert!(refused.stderr.contains(complaint), "{}", refused.stderr);
+    }
+    let unknown = program.run(&["user", "enable", "nobody"]);
+    assert!(unknown.code == 1 && unknown.stderr.contains("there is no such user"));
 }
 
 #[test]

@@ -4,8 +4,8 @@
 use std::{fmt::Write as _, net::SocketAddr};
 
 use tokenward::grpc::pb::auth::{
-    ListSessionsRequest, LoginRequest, RefreshRequest, RegisterRequest, RevokeRequest, TokenPair,
-    VerifyRequest, revoke_request::Target,
+    ChangePasswordRequest, ListSessionsRequest, LoginRequest, RefreshRequest, RegisterRequest,
+    RevokeRequest, TokenPair, VerifyRequest, revoke_request::Target,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -19,6 +19,7 @@ pub(super) const PASSWORD: &str = "p8-right-password";
 const WRONG_PASSWORD: &str = "p8-wrong-password";
 const NOBODYS_PASSWORD: &str = "p8-nobodys-password";
 const NEW_PASSWORD: &str = "p8-registered-password";
+const CHANGED_PASSWORD: &str = "p8-changed-password";
 const SHORT_PASSWORD: &str = "p8-short";
 
 /// The calls that were made, by the ids that they were given.
@@ -47,6 +48,34 @@ impl Tour {
         self.sessions(&tokens).await;
         over_http(http, &tokens.access_token).await;
         self.revocations(&tokens).await;
+        let tokens = self.login().await;
+        self.passwords(&tokens).await;
+    }
+
+    /// Wrong, too short, and there and back again.
+    async fn passwords(&mut self, tokens: &TokenPair) {
+        let mut tokens = tokens.clone();
+        for (current, new, is_good) in [
+            (WRONG_PASSWORD, CHANGED_PASSWORD, false),
+            (PASSWORD, SHORT_PASSWORD, false),
+            (PASSWORD, CHANGED_PASSWORD, true),
+            (CHANGED_PASSWORD, PASSWORD, true),
+        ] {
+            let mut request = self.request(ChangePasswordRequest {
+                current_password: current.to_owned(),
+                new_password: new.to_owned(),
+                refresh_token: tokens.refresh_token.clone(),
+            });
+            let bearer = format!("Bearer {}", tokens.access_token);
+            request.metadata_mut().insert("authorization", bearer.parse().unwrap());
+            let answer = self.client.change_password(request).await;
+            if is_good {
+                tokens = self.succeeds(answer).tokens.expect("tokens");
+                self.keep(&tokens);
+            } else {
+                self.fails(answer);
+            }
+        }
     }
 
     async fn accounts(&mut self) {
@@ -202,7 +231,14 @@ impl Tour {
     /// Passwords, and of each token as much of its signature as would be
     /// left by somebody who cuts long texts.
     pub(super) fn secrets(&self) -> Vec<(String, String)> {
-        let passwords = [PASSWORD, WRONG_PASSWORD, NOBODYS_PASSWORD, NEW_PASSWORD, SHORT_PASSWORD];
+        let passwords = [
+            PASSWORD,
+            WRONG_PASSWORD,
+            NOBODYS_PASSWORD,
+            NEW_PASSWORD,
+            CHANGED_PASSWORD,
+            SHORT_PASSWORD,
+        ];
         let passwords = passwords.map(|password| (password.to_owned(), password.to_owned()));
         let signatures = self.tokens.iter().map(|token| {
             let (rest, signature) = token.rsplit_once('.').expect("three parts");

@@ -203,6 +203,7 @@ pub(super) fn new_session(user: UserId, checked_version: i64) -> NewSession {
 pub(super) fn rotate(session: &Session, generation: i64, now: Timestamp) -> Rotate {
     let presented = Presented {
         generation,
+        user_version: session.user_version,
         client_id: session.client_id.clone(),
         now,
         replay_window: Duration::from_secs(WINDOW_S),

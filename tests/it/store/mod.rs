@@ -35,6 +35,8 @@ mod instance;
 mod log;
 mod opening;
 mod outages;
+mod password_races;
+mod passwords;
 mod races;
 mod revocation;
 mod rotation;

@@ -19,7 +19,7 @@ use super::fixture::{
     rotate,
 };
 
-const RACERS: usize = 32;
+pub(super) const RACERS: usize = 32;
 
 /// The first `count` places of the log.
 fn places(count: usize) -> Vec<i64> {
@@ -41,12 +41,12 @@ on_both_engines! {
 }
 
 /// Two stores, as two replicas have them.
-async fn replicas(fixture: &Fixture) -> [Arc<dyn Store>; 2] {
+pub(super) async fn replicas(fixture: &Fixture) -> [Arc<dyn Store>; 2] {
     [Arc::clone(&fixture.store), fixture.another_store().await]
 }
 
 /// Runs `task` for each racer in a task of its own, and gives their results.
-async fn race<T, F>(racers: usize, task: impl Fn(usize) -> F) -> Vec<T>
+pub(super) async fn race<T, F>(racers: usize, task: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,

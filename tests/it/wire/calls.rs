@@ -48,7 +48,7 @@ pub(super) fn refresh_request(token: &str) -> RefreshRequest {
 }
 
 /// The token of `pair` in the metadata of `message`.
-fn with_token<T>(message: T, pair: &TokenPair) -> Request<T> {
+pub(super) fn with_token<T>(message: T, pair: &TokenPair) -> Request<T> {
     let mut request = Request::new(message);
     let value = format!("bearer {}", pair.access_token).parse().unwrap();
     request.metadata_mut().insert("authorization", value);

@@ -3,8 +3,9 @@
 
 use prost::Message;
 use tokenward::grpc::pb::auth::{
-    BatchVerifyRequest, GetJwksRequest, ListSessionsRequest, LoginRequest, RefreshRequest,
-    RegisterRequest, RevokeRequest, TokenPair, VerifyRequest, revoke_request::Target,
+    BatchVerifyRequest, ChangePasswordRequest, GetJwksRequest, ListSessionsRequest, LoginRequest,
+    RefreshRequest, RegisterRequest, RevokeRequest, TokenPair, VerifyRequest,
+    auth_service_client::AuthServiceClient, revoke_request::Target,
 };
 use tonic::{Code, Request, Status, transport::Channel};
 
@@ -29,6 +30,9 @@ struct Row {
     method: &'static str,
     /// A call that succeeds.
     good: Call,
+    /// What is sent without the database, if the good call can be made only
+    /// once.
+    later: Option<Call>,
     /// A request that breaks a rule, and the field it names. `None`: the
     /// request has no field.
     malformed: Option<(Call, &'static str)>,
@@ -68,9 +72,11 @@ impl Call {
     }
 }
 
-/// One row for each method. The session of `spare` is the one to revoke.
-fn rows(tokens: &TokenPair, spare: &TokenPair) -> Vec<Row> {
+/// One row for each method. The session of `spare` is the one to revoke, and
+/// `carols` is that of a user whose password may change.
+fn rows(tokens: &TokenPair, spare: &TokenPair, carols: &TokenPair) -> Vec<Row> {
     let mut rows = credential_rows(tokens, spare);
+    rows.push(change_row(tokens, carols));
     rows.extend(verdict_rows(&tokens.access_token));
     rows
 }
@@ -90,6 +96,7 @@ fn credential_rows(tokens: &TokenPair, spare: &TokenPair) -> Vec<Row> {
         Row {
             method: "Register",
             good: Call::new(&newcomer(PASSWORD)),
+            later: None,
             malformed: Some((Call::new(&newcomer("short")), "password")),
             refused: None,
             without_store: IsUnavailable,
@@ -97,6 +104,7 @@ fn credential_rows(tokens: &TokenPair, spare: &TokenPair) -> Vec<Row> {
         Row {
             method: "Login",
             good: Call::new(&login_request(PASSWORD)),
+            later: None,
             malformed: Some((Call::new(&unfit), "label")),
             refused: Some((Call::new(&login_request("wrong")), "INVALID_CREDENTIALS")),
             without_store: IsUnavailable,
@@ -104,6 +112,7 @@ fn credential_rows(tokens: &TokenPair, spare: &TokenPair) -> Vec<Row> {
         Row {
             method: "ListSessions",
             good: Call::with(&page(0), &tokens.access_token),
+            later: None,
             malformed: Some((Call::with(&page(-1), &tokens.access_token), "page_size")),
             refused: Some((Call::new(&page(0)), "MISSING_TOKEN")),
             without_store: IsUnavailable,
@@ -111,6 +120,7 @@ fn credential_rows(tokens: &TokenPair, spare: &TokenPair) -> Vec<Row> {
         Row {
             method: "Refresh",
             good: Call::new(&refresh_request(&tokens.refresh_token)),
+            later: None,
             malformed: Some((Call::new(&RefreshRequest::default()), "refresh_token")),
             refused: Some((Call::new(&refresh_request("a.b.c")), "INVALID_TOKEN")),
             without_store: IsUnavailable,
@@ -118,11 +128,34 @@ fn credential_rows(tokens: &TokenPair, spare: &TokenPair) -> Vec<Row> {
         Row {
             method: "Revoke",
             good: Call::new(&revoke(&spare.refresh_token)),
+            later: None,
             malformed: Some((Call::new(&revoke("")), "token")),
             refused: None,
             without_store: IsUnavailable,
         },
     ]
+}
+
+/// No other call may come with the session that a change was made in before.
+fn change_row(tokens: &TokenPair, carols: &TokenPair) -> Row {
+    let change = |current: &str, new: &str| ChangePasswordRequest {
+        current_password: current.into(),
+        new_password: new.into(),
+        ..ChangePasswordRequest::default()
+    };
+    let good = change(PASSWORD, "another horse, another staple");
+    let wrong = change("wrong", "another horse, another staple");
+    Row {
+        method: "ChangePassword",
+        good: Call::with(&good, &carols.access_token),
+        later: Some(Call::with(&good, &tokens.access_token)),
+        malformed: Some((
+            Call::with(&change(PASSWORD, "short"), &carols.access_token),
+            "new_password",
+        )),
+        refused: Some((Call::with(&wrong, &carols.access_token), "INVALID_CREDENTIALS")),
+        without_store: WithoutStore::IsUnavailable,
+    }
 }
 
 /// Methods that answer from memory.
@@ -134,6 +167,7 @@ fn verdict_rows(access_token: &str) -> [Row; 3] {
         Row {
             method: "Verify",
             good: Call::new(&about(access_token)),
+            later: None,
             malformed: Some((Call::new(&unnamed), "required_scopes")),
             refused: None,
             without_store: StillAnswers,
@@ -141,6 +175,7 @@ fn verdict_rows(access_token: &str) -> [Row; 3] {
         Row {
             method: "BatchVerify",
             good: Call::new(&batch(vec![about(access_token)])),
+            later: None,
             malformed: Some((Call::new(&batch(Vec::new())), "requests")),
             refused: None,
             without_store: StillAnswers,
@@ -148,6 +183,7 @@ fn verdict_rows(access_token: &str) -> [Row; 3] {
         Row {
             method: "GetJwks",
             good: Call::new(&GetJwksRequest {}),
+            later: None,
             malformed: None,
             refused: None,
             without_store: StillAnswers,
@@ -155,12 +191,21 @@ fn verdict_rows(access_token: &str) -> [Row; 3] {
     ]
 }
 
+async fn login_of_carol(client: &mut AuthServiceClient<Channel>) -> TokenPair {
+    let (username, password) = ("carol".to_owned(), PASSWORD.to_owned());
+    let carol = RegisterRequest { username, password, ..RegisterRequest::default() };
+    client.register(carol).await.unwrap();
+    let login = LoginRequest { identifier: "carol".into(), ..login_request(PASSWORD) };
+    client.login(login).await.unwrap().into_inner().tokens.unwrap()
+}
+
 async fn every_method_has_its_failures(engine: Engine) {
     let Some(served) = serve(engine).await else { return };
     let mut client = served.client().await;
     register(&mut client).await;
     let [tokens, spare] = [login(&mut client).await, login(&mut client).await];
-    let table = rows(&tokens.tokens.unwrap(), &spare.tokens.unwrap());
+    let carols = login_of_carol(&mut client).await;
+    let table = rows(&tokens.tokens.unwrap(), &spare.tokens.unwrap(), &carols);
     let covered = pair_up(methods(), table);
     with_the_store(&served, &covered).await;
     served.store.close().await;
@@ -205,7 +250,7 @@ async fn with_the_store(served: &Served, covered: &[(Method, Row)]) {
 async fn without_the_store(served: &Served, covered: &[(Method, Row)]) {
     let channel = served.channel().await;
     for (method, row) in covered {
-        let answer = row.good.send(&channel, method).await;
+        let answer = row.later.as_ref().unwrap_or(&row.good).send(&channel, method).await;
         match row.without_store {
             WithoutStore::StillAnswers => assert!(answer.is_ok(), "{}: {answer:?}", row.method),
             WithoutStore::IsUnavailable => {

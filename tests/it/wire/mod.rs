@@ -9,6 +9,7 @@ mod http;
 mod operators;
 mod raw;
 mod refreshing;
+mod self_service;
 mod told;
 
 use std::time::Duration;

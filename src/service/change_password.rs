@@ -1,0 +1,247 @@
+//! `ChangePassword`: a new password, and nothing of before lives but the
+//! session that it was changed in, with new tokens.
+//!
+//! 1. Check the form, and the refresh token if there is one: it must be of
+//!    the session of the caller's access token.
+//! 2. Read the credentials, check the current password and hash the new one
+//!    on the worker threads.
+//! 3. One step in the store: hash, user version, session and log entry,
+//!    provided that all is still what it was in step 2.
+//! 4. The entry is applied to this process's index. Sign, and answer.
+//!
+//! A process that dies after step 3 leaves a session whose tokens nobody has;
+//! one that dies before leaves nothing. A caller without an answer does not
+//! know which: one of the two passwords opens a new session.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::{
+    domain::{
+        account::Account,
+        claims::{AccessClaims, RefreshClaims},
+        error::{AuthError, Fault, FieldViolation, Refusal},
+        id::SessionId,
+        password::{InvalidPassword, Password, PasswordHash},
+        policy::ClientPolicy,
+        session::Session,
+    },
+    store::port::{ChangePassword, PasswordChanged},
+};
+
+use super::{Auth, tokens::TokenPair};
+
+/// How often the current password is checked, should its hash be made anew
+/// beside it. After once it has the configured parameters.
+const ATTEMPTS: usize = 3;
+
+/// A change that a user asks for; nothing of it is checked yet.
+#[derive(Debug)]
+pub struct ChangePasswordRequest {
+    /// The password in use; `Err` names the rule it breaks.
+    pub current: Result<Password, InvalidPassword>,
+    /// The one to come; `Err` names the rule it breaks.
+    pub new: Result<Password, InvalidPassword>,
+    /// The session's refresh token, if it is to have one afterwards.
+    pub refresh_token: Option<SecretString>,
+}
+
+/// What is left after a change.
+#[derive(Clone, Debug)]
+pub struct ChangedPassword {
+    /// The session's new tokens.
+    pub tokens: TokenPair,
+    /// The session.
+    pub session_id: SessionId,
+    /// The revocation that ended all others.
+    pub revocation_seq: i64,
+}
+
+impl Auth {
+    /// Changes the password of the user whose access token the caller has. A
+    /// wrong password is answered on the time grid of refused logins.
+    pub async fn change_password(
+        &self,
+        caller: &AccessClaims,
+        request: ChangePasswordRequest,
+    ) -> Result<ChangedPassword, AuthError> {
+        let began = self.clock.monotonic();
+        let result = self.try_change_password(caller, request).await;
+        if let Err(AuthError::Unauthenticated(Refusal::InvalidCredentials)) = result {
+            self.wait_for_grid(began).await;
+        }
+        result
+    }
+
+    async fn try_change_password(
+        &self,
+        caller: &AccessClaims,
+        request: ChangePasswordRequest,
+    ) -> Result<ChangedPassword, AuthError> {
+        let revoked = AuthError::Unauthenticated(Refusal::Revoked);
+        let (current, new) = self.check_passwords(request.current, request.new)?;
+        let refresh = match &request.refresh_token {
+            Some(token) => Some(self.check_own_refresh_token(token, caller)?),
+            None => None,
+        };
+        // A client that the configuration has no more is none to go on with.
+        let (_, client) = self.policy.client(caller.client_id.as_str()).map_err(|_| revoked)?;
+        let (session, account, revocation_seq) =
+            self.settle(caller, refresh.as_ref(), client, &current, new).await?;
+        let tokens =
+            self.mint_generation(&client.lifetimes, &session, &account, refresh.is_some()).await?;
+        Ok(ChangedPassword { tokens, session_id: session.id, revocation_seq })
+    }
+
+    /// Checks the current password and changes it, once more if its hash was
+    /// made anew in between.
+    async fn settle(
+        &self,
+        caller: &AccessClaims,
+        refresh: Option<&RefreshClaims>,
+        client: &ClientPolicy,
+        current: &Password,
+        new: Password,
+    ) -> Result<(Session, Account, i64), AuthError> {
+        for _ in 0..ATTEMPTS {
+            let (checked, account) = self.check_current(caller, current).await?;
+            let new = self.passwords.hash(accept_for(new.clone(), &account)?).await?;
+            let change = self.change(caller, refresh, client, checked, new)?;
+            match self.change_in_store(change, caller).await? {
+                PasswordChanged::Changed { session, account, revocation } => {
+                    return Ok((session, account, revocation.seq));
+                }
+                PasswordChanged::Rehashed => {}
+                PasswordChanged::Refused(refusal) | PasswordChanged::Ended { refusal, .. } => {
+                    return Err(AuthError::Unauthenticated(refusal));
+                }
+            }
+        }
+        Err(AuthError::internal("a password was hashed anew too often to change it"))
+    }
+
+    /// The rules that need no look at any account, all broken ones at once.
+    fn check_passwords(
+        &self,
+        current: Result<Password, InvalidPassword>,
+        new: Result<Password, InvalidPassword>,
+    ) -> Result<(Password, Password), AuthError> {
+        let mut violations = Vec::new();
+        let new = new.and_then(|new| new.accept_new(self.policy.password_min_chars));
+        let new = match &current {
+            Ok(current) => new.and_then(|new| new.accept_instead_of(current)),
+            Err(_) => new,
+        };
+        for (field, password) in [("current_password", &current), ("new_password", &new)] {
+            if let Err(error) = password {
+                violations.push(FieldViolation::new(field, error.to_string()));
+            }
+        }
+        match (current, new) {
+            (Ok(current), Ok(new)) => Ok((current, new)),
+            _ => Err(AuthError::InvalidArgument(violations)),
+        }
+    }
+
+    fn check_own_refresh_token(
+        &self,
+        token: &SecretString,
+        caller: &AccessClaims,
+    ) -> Result<RefreshClaims, AuthError> {
+        let claims = self.check_refresh_token(token.expose_secret(), self.now())?;
+        let its = (claims.session_id, claims.subject, &claims.client_id);
+        if its != (caller.session_id, caller.subject, &caller.client_id) {
+            let rule = "must be of the same session as the access token";
+            return Err(AuthError::invalid("refresh_token", rule));
+        }
+        Ok(claims)
+    }
+
+    /// The hash that the current password matches, and whose it is.
+    async fn check_current(
+        &self,
+        caller: &AccessClaims,
+        current: &Password,
+    ) -> Result<(PasswordHash, Account), AuthError> {
+        // What the store knows may be newer than what this process knows of
+        // the log: a disabled user's token is none.
+        let found = self.store.credentials_of(caller.subject).await?;
+        let found = found.filter(|credentials| {
+            let account = &credentials.account;
+            account.disabled_at.is_none() && account.version == caller.user_version
+        });
+        let credentials = found.ok_or(AuthError::Unauthenticated(Refusal::Revoked))?;
+        let stored = credentials.password_hash;
+        let check = self.passwords.check(current.clone(), stored.clone()).await?;
+        let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
+        let checked = stored.filter(|_| check.matches).ok_or(wrong)?;
+        Ok((checked, credentials.account))
+    }
+
+    fn change(
+        &self,
+        caller: &AccessClaims,
+        refresh: Option<&RefreshClaims>,
+        client: &ClientPolicy,
+        checked: PasswordHash,
+        new: PasswordHash,
+    ) -> Result<ChangePassword, AuthError> {
+        // Read only now: the hashes may have waited.
+        let now = self.now();
+        let ends_with_access_token = refresh.is_none();
+        let session_end = now.plus(client.lifetimes.access).floor_to_second();
+        Ok(ChangePassword {
+            user_id: caller.subject,
+            checked,
+            new,
+            session_id: caller.session_id,
+            client_id: caller.client_id.clone(),
+            // A refresh token of before the last change is none, beside
+            // whatever access token.
+            user_version: refresh
+                .map_or(caller.user_version, |claims| claims.user_version.min(caller.user_version)),
+            generation: refresh.map(|claims| claims.generation),
+            replay_window: self.policy.replay_window,
+            idle: client.lifetimes.idle.filter(|_| !ends_with_access_token),
+            session_end: ends_with_access_token.then_some(session_end),
+            entry_id: self.random_uuid()?,
+            now,
+        })
+    }
+
+    /// The step in the store, and what this process must know of it: both in
+    /// a task of their own, since a caller that hangs up must not keep the
+    /// others alive here, nor silence an alarm.
+    async fn change_in_store(
+        &self,
+        change: ChangePassword,
+        caller: &AccessClaims,
+    ) -> Result<PasswordChanged, AuthError> {
+        let (store, index) = (Arc::clone(&self.store), Arc::clone(&self.index));
+        let (session, user) = (caller.session_id, caller.subject);
+        let step = tokio::spawn(async move {
+            let outcome = store.change_password(change).await?;
+            match &outcome {
+                PasswordChanged::Changed { revocation, .. } => index.apply([revocation]),
+                PasswordChanged::Ended { refusal, revocation } => {
+                    index.apply([revocation]);
+                    tracing::warn!(%session, %user, %refusal, "refresh token misused; session revoked");
+                }
+                PasswordChanged::Rehashed | PasswordChanged::Refused(_) => {}
+            }
+            Ok(outcome)
+        });
+        let ended = |error| {
+            AuthError::internal(Fault::caused_by("the change of a password ended early", error))
+        };
+        step.await.map_err(ended)?
+    }
+}
+
+/// The rule that needs the account.
+fn accept_for(new: Password, account: &Account) -> Result<Password, AuthError> {
+    let identifiers = [&account.username, &account.email].into_iter().flatten();
+    let accepted = new.accept_without(identifiers.map(String::as_str));
+    accepted.map_err(|error| AuthError::invalid("new_password", error.to_string()))
+}

@@ -1,0 +1,138 @@
+//! Changing passwords: everything is locked, looked at, judged, and then
+//! written, in one transaction.
+
+use super::{
+    engine::Engine,
+    log::{self, Draft},
+    port::{ChangePassword, PasswordChanged, SetPassword, StoreError},
+    rotation,
+    rows::Fields,
+    sql,
+    unit::Unit,
+};
+use crate::domain::{
+    error::{Fault, Refusal},
+    id::UserId,
+    password::PasswordHash,
+    revocation::{Reason, Revocation, Target},
+    session::{Judgement, Presented, Standing, judge},
+};
+
+/// The user is locked first and the session second, as a login does. What the
+/// look then finds stays as it is: refreshes, logins, revocations of the user
+/// and other changes of the password wait for this one.
+pub(super) async fn change<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &ChangePassword,
+) -> Result<PasswordChanged, StoreError> {
+    let unchanged = lock(unit, request).await?;
+    let Some(standing) = rotation::look(unit, request.session_id).await? else {
+        return Ok(PasswordChanged::Refused(Refusal::SessionExpired));
+    };
+    if standing.session.user_id != request.user_id {
+        return Ok(PasswordChanged::Refused(Refusal::InvalidToken));
+    }
+    match judge(Some(&standing), &presented(request, &standing)) {
+        Judgement::Refuse(refusal) => Ok(PasswordChanged::Refused(refusal)),
+        Judgement::Reused => misused(unit, request, Refusal::Reused).await,
+        Judgement::RolledBack => misused(unit, request, Refusal::RolledBack).await,
+        // Who has used the token a moment ago may go on with it here: the
+        // password proves more than the token does.
+        Judgement::Rotate | Judgement::Replay if unchanged => write(unit, request).await,
+        Judgement::Rotate | Judgement::Replay => Ok(PasswordChanged::Rehashed),
+    }
+}
+
+pub(super) async fn set<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &SetPassword,
+) -> Result<Option<Revocation>, StoreError> {
+    let Some(version) = replace(unit, request.user_id, &request.new).await? else {
+        return Ok(None);
+    };
+    let draft = Draft {
+        id: request.entry_id,
+        target: Target::User { id: request.user_id, min_version: version },
+        at: request.now,
+        reason: Reason::PasswordChanged,
+        actor: "operator",
+    };
+    log::append(unit, draft).await.map(Some)
+}
+
+/// True when the user is what it was when the password was checked, and
+/// nobody can change it, nor the session, until the transaction ends.
+async fn lock<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &ChangePassword,
+) -> Result<bool, StoreError> {
+    let user = unit.query(sql::LOCK_USER).bind(request.user_id).bind(request.user_version);
+    let unchanged = user.bind(request.checked.expose()).optional().await?.is_some();
+    unit.query(sql::LOCK_SESSION).bind(request.session_id).run().await?;
+    Ok(unchanged)
+}
+
+/// Without a refresh token, the session alone is judged.
+fn presented(request: &ChangePassword, standing: &Standing) -> Presented {
+    Presented {
+        generation: request.generation.unwrap_or(standing.session.generation),
+        user_version: request.user_version,
+        client_id: request.client_id.clone(),
+        now: request.now,
+        replay_window: request.replay_window,
+    }
+}
+
+async fn misused<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &ChangePassword,
+    refusal: Refusal,
+) -> Result<PasswordChanged, StoreError> {
+    let ended = rotation::end(unit, request.session_id, refusal, request.entry_id, request.now);
+    Ok(match ended.await? {
+        Some(revocation) => PasswordChanged::Ended { refusal, revocation },
+        None => PasswordChanged::Refused(Refusal::Revoked),
+    })
+}
+
+async fn write<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &ChangePassword,
+) -> Result<PasswordChanged, StoreError> {
+    let version = replace(unit, request.user_id, &request.new).await?.ok_or_else(gone)?;
+    let moved = unit.query(sql::MOVE_SESSION).bind(request.session_id).bind(version);
+    let moved = moved.bind(request.now).bind(request.idle.map(|idle| request.now.plus(idle)));
+    moved.bind(request.session_end).run().await?;
+    let Standing { session, account, .. } =
+        rotation::look(unit, request.session_id).await?.ok_or_else(gone)?;
+    let locked = log::take_places(unit, 1).await?;
+    if request.user_version < locked.version_floor {
+        // Everything was revoked while this waited for its place. The session
+        // of before must not come after that.
+        unit.undo();
+        return Ok(PasswordChanged::Refused(Refusal::Revoked));
+    }
+    let draft = Draft {
+        id: request.entry_id,
+        target: Target::User { id: request.user_id, min_version: version },
+        at: request.now,
+        reason: Reason::PasswordChanged,
+        actor: "user",
+    };
+    let revocation = log::write_newest(unit, &locked, draft).await?;
+    Ok(PasswordChanged::Changed { session, account, revocation })
+}
+
+/// Sets the hash and gives the raised version. `None`: there is no such user.
+async fn replace<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    user: UserId,
+    new: &PasswordHash,
+) -> Result<Option<i64>, StoreError> {
+    let row = unit.query(sql::SET_PASSWORD).bind(user).bind(new.expose()).optional().await?;
+    row.map(|row| Fields::<DB>::new(&row, "users", "version").int("version")).transpose()
+}
+
+fn gone() -> StoreError {
+    StoreError::Corrupt(Fault::from("a locked user or session has disappeared"))
+}
