@@ -1,7 +1,8 @@
 //! The types of settings that are more than a number or a text.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use url::Url;
@@ -89,6 +90,36 @@ impl Serialize for DatabaseUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// Networks in CIDR notation; a single address stands for itself. A list in
+/// a file, one text with commas elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Networks(pub Vec<IpNet>);
+
+impl<'de> Deserialize<'de> for Networks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let texts = match ListOrText::deserialize(deserializer)? {
+            ListOrText::List(texts) => texts,
+            ListOrText::Text(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+        };
+        let parse = |text: &String| {
+            let address = || text.parse::<IpAddr>().map(IpNet::from);
+            text.parse().or_else(|_| address()).map_err(|_| {
+                D::Error::custom(format!("\"{text}\" is not a network like \"10.0.0.0/8\""))
+            })
+        };
+        let texts = texts.iter().filter(|text| !text.is_empty());
+        texts.map(parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ListOrText {
+    List(Vec<String>),
+    Text(String),
 }
 
 /// The `typ` header of access tokens.

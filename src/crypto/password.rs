@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use async_trait::async_trait;
-use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
 use zeroize::Zeroizing;
 
 use super::{
@@ -17,6 +17,7 @@ use crate::domain::{
     entropy::{Entropy, EntropyError},
     error::Fault,
     password::{Password, PasswordHash},
+    throttle::Fingerprint,
 };
 
 /// The cost of a hash, within bounds: a stored hash must never be able to
@@ -145,6 +146,13 @@ impl Passwords for Argon2Passwords {
         let equal = self.workers.hash(move |memory| matches(&stored, &password, memory)).await?;
         let matches = equal.map_err(CryptoError::Failed)? && is_known;
         Ok(PasswordCheck { matches, outdated })
+    }
+
+    fn fingerprint(&self, text: &str) -> Fingerprint {
+        let mut bytes = [0; 32];
+        let digest = digest::digest(&digest::SHA256, text.as_bytes());
+        bytes.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+        Fingerprint::new(bytes)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::domain::{
     clock::Timestamp,
     error::{AuthError, Fault, Outage},
     password::{Password, PasswordHash},
+    throttle::Fingerprint,
     token::{CompactToken, TokenType},
 };
 
@@ -78,6 +79,10 @@ pub trait Passwords: Send + Sync + 'static {
         password: Password,
         stored: Option<PasswordHash>,
     ) -> Result<PasswordCheck, CryptoError>;
+
+    /// A digest (SHA-256) under which what was typed at a login can be
+    /// counted without being kept. The same on every replica.
+    fn fingerprint(&self, text: &str) -> Fingerprint;
 }
 
 /// A cryptographic operation that gave no result.

@@ -11,11 +11,12 @@ use super::{
     error::is_conflict,
     instance, log,
     port::{
-        Claim, CreateUser, Credentials, Instance, Look, NewSession, OpenSession, Revoke, Rotate,
-        Rotated, Store, StoreError, Swept,
+        Attempt, Claim, CreateUser, Credentials, Instance, Look, NewSession, OpenSession, Revoke,
+        Rotate, Rotated, Store, StoreError, Swept,
     },
     revoke, rotation, sessions,
     step::{Step, acquire, in_own_task, look, transact},
+    throttle,
 };
 use crate::domain::{
     account::{Account, Identifier, NewAccount},
@@ -24,6 +25,7 @@ use crate::domain::{
     password::PasswordHash,
     revocation::Revocation,
     session::Session,
+    throttle::{Admission, Ending},
 };
 
 /// How often a step is tried that other transactions are in the way of.
@@ -149,6 +151,19 @@ impl<DB: Engine> Store for SqlStore<DB> {
         let change = (user, old, new);
         self.write(change, |unit, change| Box::pin(accounts::replace_password_hash(unit, change)))
             .await
+    }
+
+    async fn begin_attempt(&self, attempt: Attempt) -> Result<Admission, StoreError> {
+        let looked = attempt.clone();
+        let looked = self.read(looked, |unit, attempt| Box::pin(throttle::look(unit, attempt)));
+        match looked.await? {
+            Some(refusal) => Ok(refusal),
+            None => self.write(attempt, |unit, new| Box::pin(throttle::begin(unit, new))).await,
+        }
+    }
+
+    async fn end_attempt(&self, attempt: Attempt, ending: Ending) -> Result<bool, StoreError> {
+        self.write((attempt, ending), |unit, end| Box::pin(throttle::end(unit, end))).await
     }
 
     async fn open_session(&self, session: NewSession) -> Result<OpenSession, StoreError> {
