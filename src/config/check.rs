@@ -343,6 +343,16 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_is_not_longer_than_what_it_is_for_is_remembered() {
+        let mut settings = defaults();
+        settings.throttle.account_max_wait = Span(mins(61));
+        assert_eq!(
+            violations(&settings),
+            ["throttle.account_max_wait is \"1h 1m\" but must be at most throttle.forget_after"]
+        );
+    }
+
+    #[test]
     fn issuers_are_urls_that_nobody_would_rewrite() {
         for good in [
             "https://auth.example",

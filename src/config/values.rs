@@ -170,6 +170,20 @@ pub enum LogFormat {
 mod tests {
     use super::*;
 
+    #[test]
+    fn networks_are_a_list_or_one_text() {
+        let parse = |toml: &str| toml::from_str::<toml::Table>(toml).expect("TOML");
+        let of = |toml| parse(toml)["x"].clone().try_into::<Networks>();
+        let both = Networks(["10.0.0.0/8", "::1/128"].map(|n| n.parse().expect("one")).to_vec());
+        assert_eq!(of(r#"x = ["10.0.0.0/8", "::1"]"#).as_ref(), Ok(&both));
+        assert_eq!(of(r#"x = "10.0.0.0/8, ::1/128""#).as_ref(), Ok(&both));
+        assert_eq!(of(r#"x = """#), Ok(Networks::default()));
+        for bad in [r#"x = "10.0.0.0/33""#, r#"x = ["proxy"]"#, "x = 1", r#"x = "10.0.0.0/8;::1""#]
+        {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+    }
+
     /// P8: passwords do not show, wherever a driver accepts them.
     #[test]
     fn p8_database_urls_hide_passwords() {

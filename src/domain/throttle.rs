@@ -80,9 +80,11 @@ impl Allowance {
     /// How long after the last of `failures` failures the next attempt may
     /// come: 1 s when the allowance is used up, then 2 s, 4 s and so on.
     pub fn wait_after(self, failures: i64) -> Duration {
-        let Ok(doublings) = u32::try_from(failures.saturating_sub(i64::from(self.failures))) else {
+        let over = failures.saturating_sub(i64::from(self.failures));
+        if over < 0 {
             return Duration::ZERO;
-        };
+        }
+        let doublings = u32::try_from(over).unwrap_or(u32::MAX);
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         FIRST_WAIT.saturating_mul(factor).min(self.max_wait)
     }

@@ -5,4 +5,5 @@ mod freshness;
 mod login;
 mod refresh;
 mod revoke;
+mod throttle;
 mod users;

@@ -40,3 +40,4 @@ mod revocation;
 mod rotation;
 mod sessions;
 mod statements;
+mod throttle;

@@ -9,6 +9,7 @@ mod http;
 mod operators;
 mod raw;
 mod refreshing;
+mod throttle;
 mod told;
 
 use std::time::Duration;
