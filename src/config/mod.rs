@@ -165,9 +165,9 @@ pub struct GrpcSettings {
     #[config(env = "TOKENWARD_GRPC_REFLECTION", default = true)]
     pub reflection: bool,
 
-    /// Networks (CIDR) of proxies and applications that pass the address of
-    /// their caller on in x-forwarded-for. Of anybody else the header is
-    /// ignored. As one text, separated by commas.
+    /// Networks (CIDR) of proxies and applications that append the address of
+    /// their caller to x-forwarded-for. Of anybody else the header is ignored.
+    /// Outside of the file: one text, with commas.
     #[config(env = "TOKENWARD_GRPC_TRUSTED_PROXIES", default = [])]
     pub trusted_proxies: Networks,
 

@@ -116,7 +116,7 @@ impl<'de> Deserialize<'de> for Networks {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be networks like \"10.0.0.0/8\", as a list or with commas")]
 enum ListOrText {
     List(Vec<String>),
     Text(String),

@@ -25,7 +25,7 @@ use crate::{
     store::port::{Attempt, Store},
 };
 
-use super::lanes::Lanes;
+use super::lanes::{First, Lanes};
 
 /// How often the first of those who wait for a place asks again. The place
 /// may be given back by another replica.
@@ -120,7 +120,7 @@ impl Attempts {
     }
 
     /// Waits in the lane of what has no place; its first asks again soon.
-    async fn wait(&self, kind: Kind, attempt: &Attempt, waiting: &mut Option<super::lanes::First>) {
+    async fn wait(&self, kind: Kind, attempt: &Attempt, waiting: &mut Option<First>) {
         let subject = match (kind, &attempt.source) {
             (Kind::Source, Some(source)) => source,
             _ => &attempt.account,

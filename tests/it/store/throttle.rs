@@ -43,11 +43,11 @@ async fn fail(store: &dyn Store, account: u8, now: Timestamp) -> bool {
 
 async fn lg_20_of_32_attempts_as_many_begin_as_there_are_places(fixture: &Fixture) {
     let stores = [Arc::clone(&fixture.store), fixture.another_store().await];
-    let begin = |n: u8| {
+    let task = |n: u8| {
         let store = Arc::clone(&stores[usize::from(n) % 2]);
         tokio::spawn(async move { store.begin_attempt(attempt(1, at(0))).await.unwrap() })
     };
-    let begun = join_all((0..RACERS).map(begin)).await;
+    let begun = join_all((0..RACERS).map(task)).await;
     let begun: Vec<_> = begun.into_iter().map(Result::unwrap).collect();
     let admitted = begun.iter().filter(|begun| **begun == Admission::Admitted).count();
     let busy = begun.iter().filter(|begun| **begun == Admission::Busy(Kind::Account)).count();
