@@ -1,10 +1,9 @@
 //! The gRPC edge: decode, call the service, encode.
 //!
-//! Every call passes `edge`, which gives it an id and a deadline, completes
-//! whatever fails, from wherever it fails and even in the middle of a stream
-//! (`late`), with the details that [`status`] says, finds out where it comes
-//! from (`forwarded`), and writes the one line
-//! that a failed call gets in the log.
+//! Every call passes `edge`, which gives it an id and a deadline, finds out
+//! where it comes from (`forwarded`), completes whatever fails, from wherever
+//! it fails and even in the middle of a stream (`late`), with the details that
+//! [`status`] says, and writes the one line that a failed call gets in the log.
 
 mod auth;
 pub mod codec;
