@@ -393,6 +393,7 @@ fn grpc_options(settings: &Settings, shutdown: CancellationToken) -> GrpcOptions
         reflection: settings.grpc.reflection,
         request_timeout: settings.grpc.request_timeout.0,
         max_message_bytes: to_usize(settings.grpc.max_message_bytes),
+        trusted_proxies: settings.grpc.trusted_proxies.0.clone(),
         shutdown,
     }
 }

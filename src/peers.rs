@@ -29,8 +29,7 @@ impl Quota {
     }
 
     /// One of them, until the share is dropped. `None`: there is no more, or
-    /// no more for this peer. IPv6 peers are told apart by their /64, of
-    /// which whoever has one address has all.
+    /// no more for this peer, which is told apart by its [`network`].
     pub fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Share> {
         let peer = network(peer);
         let mut taken = self.lock();
@@ -73,7 +72,9 @@ impl Drop for Share {
     }
 }
 
-fn network(peer: IpAddr) -> IpAddr {
+/// Whom an address is counted for: itself, or in IPv6 its /64, of which
+/// whoever has one address has all. An IPv4 address is the same in both forms.
+pub fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         v4 @ IpAddr::V4(_) => v4,

@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{AccessType, ClientSettings, DatabaseUrl, Rotation, Settings, TokenSettings};
+use super::{
+    AccessType, ClientSettings, DatabaseUrl, Rotation, Settings, Span, ThrottleSettings,
+    TokenSettings,
+};
 use crate::domain::{
     id::ClientId,
     policy::{self, Audience, ClientPolicy, Lifetimes, Policy, Scopes},
+    throttle::{Allowance, ThrottleRules},
     token::AccessTokenType,
 };
 
@@ -58,8 +62,20 @@ impl Settings {
             clients,
             password_min_chars: usize::try_from(self.password.min_chars).unwrap_or(usize::MAX),
             login_failure_grid: self.password.failure_grid.0,
+            throttle: self.throttle.enabled.then(|| throttle(&self.throttle)),
             registration: self.registration.enabled,
         })
+    }
+}
+
+fn throttle(settings: &ThrottleSettings) -> ThrottleRules {
+    let allowance = |failures, max_wait: Span| Allowance { failures, max_wait: max_wait.0 };
+    let source = allowance(settings.source_failures, settings.source_max_wait);
+    ThrottleRules {
+        account: allowance(settings.account_failures, settings.account_max_wait),
+        source: Some(source).filter(|source| source.failures > 0),
+        global_failures: Some(settings.global_failures).filter(|failures| *failures > 0),
+        forget_after: settings.forget_after.0,
     }
 }
 

@@ -65,6 +65,7 @@ impl Check {
         self.number("password.iterations", s.password.iterations, 1, 64);
         self.number("password.parallelism", s.password.parallelism, 1, 16);
         self.span("password.failure_grid", s.password.failure_grid, secs(0), secs(5));
+        self.throttle_bounds(s);
         self.number("workers.threads", s.workers.threads, 0, 256);
         self.number("workers.signing_queue", s.workers.signing_queue, 16, 100_000);
         self.number("workers.hashing_queue", s.workers.hashing_queue, 1, 100_000);
@@ -93,6 +94,16 @@ impl Check {
         self.span("connections.keepalive_timeout", c.keepalive_timeout, secs(1), mins(5));
         self.span("connections.max_age", c.max_age, secs(1), days(7));
         self.span("connections.max_age_grace", c.max_age_grace, secs(0), mins(10));
+    }
+
+    fn throttle_bounds(&mut self, s: &Settings) {
+        let t = &s.throttle;
+        self.number("throttle.account_failures", t.account_failures, 1, 1_000);
+        self.span("throttle.account_max_wait", t.account_max_wait, secs(1), days(1));
+        self.number("throttle.source_failures", t.source_failures, 0, 1_000_000);
+        self.span("throttle.source_max_wait", t.source_max_wait, secs(1), days(1));
+        self.number("throttle.global_failures", t.global_failures, 0, 100_000_000);
+        self.span("throttle.forget_after", t.forget_after, mins(1), days(7));
     }
 
     fn token_bounds(&mut self, s: &Settings) {
@@ -136,6 +147,11 @@ impl Check {
             self.refuse("password.iterations", &s.password.iterations, rule);
         }
         self.backdate("tokens.access_lifetime", s.tokens.access_lifetime, s);
+        let t = &s.throttle;
+        if t.account_max_wait > t.forget_after {
+            let rule = "must be at most throttle.forget_after";
+            self.refuse("throttle.account_max_wait", &t.account_max_wait, rule);
+        }
         let r = &s.revocation;
         if r.poll_interval > r.fresh_for {
             let rule = "must be at most revocation.fresh_for";
@@ -323,6 +339,16 @@ mod tests {
                 "tokens.leeway is \"1m 1s\" but must be 0s to 1m",
                 "password.min_chars is \"7\" but must be 8 to 128"
             ]
+        );
+    }
+
+    #[test]
+    fn a_wait_is_not_longer_than_what_it_is_for_is_remembered() {
+        let mut settings = defaults();
+        settings.throttle.account_max_wait = Span(mins(61));
+        assert_eq!(
+            violations(&settings),
+            ["throttle.account_max_wait is \"1h 1m\" but must be at most throttle.forget_after"]
         );
     }
 

@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use confique::Config;
 use serde::{Deserialize, Serialize};
 
-pub use values::{AccessType, DatabaseUrl, LogFormat, OnStale, Rotation, Span};
+pub use values::{AccessType, DatabaseUrl, LogFormat, Networks, OnStale, Rotation, Span};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Config, Serialize)]
@@ -76,6 +76,10 @@ pub struct Settings {
     /// Passwords and their hashing.
     #[config(nested)]
     pub password: PasswordSettings,
+
+    /// Slowing down logins that fail.
+    #[config(nested)]
+    pub throttle: ThrottleSettings,
 
     /// The threads that sign and hash, apart from those that serve.
     #[config(nested)]
@@ -161,6 +165,12 @@ pub struct GrpcSettings {
     /// Lets grpcurl and its like list and describe the services.
     #[config(env = "TOKENWARD_GRPC_REFLECTION", default = true)]
     pub reflection: bool,
+
+    /// Networks (CIDR) of proxies and applications that append the address of
+    /// their caller to x-forwarded-for. Of anybody else the header is ignored.
+    /// Outside of the file: one text, with commas.
+    #[config(env = "TOKENWARD_GRPC_TRUSTED_PROXIES", default = [])]
+    pub trusted_proxies: Networks,
 
     /// The longest that a call may take, whatever deadline it came with, and
     /// that its answer may then stay unread.
@@ -360,6 +370,52 @@ pub struct PasswordSettings {
     /// Range: 0s to 5s.
     #[config(env = "TOKENWARD_PASSWORD_FAILURE_GRID", default = "50ms")]
     pub failure_grid: Span,
+}
+
+/// Slowing down logins that fail. Refresh and Verify are never slowed down.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct ThrottleSettings {
+    /// Are failing logins counted at all?
+    #[config(env = "TOKENWARD_THROTTLE_ENABLED", default = true)]
+    pub enabled: bool,
+
+    /// Failed logins that an account has free. The next has to wait 1s, and
+    /// twice as long after each further failure; too early, it is refused with
+    /// RESOURCE_EXHAUSTED, and its password not looked at.
+    /// Range: 1 to 1000.
+    #[config(env = "TOKENWARD_THROTTLE_ACCOUNT_FAILURES", default = 5)]
+    pub account_failures: u32,
+
+    /// The longest wait of an account. At most forget_after.
+    /// Range: 1s to 1day.
+    #[config(env = "TOKENWARD_THROTTLE_ACCOUNT_MAX_WAIT", default = "15m")]
+    pub account_max_wait: Span,
+
+    /// Failed logins that a source has free: an IPv4 address, or a /64 of IPv6.
+    /// Where all callers come through one proxy or application, let it pass
+    /// their addresses on (grpc.trusted_proxies), or one attacker makes all
+    /// of them wait. 0: sources are not counted.
+    /// Range: 0 to 1000000.
+    #[config(env = "TOKENWARD_THROTTLE_SOURCE_FAILURES", default = 50)]
+    pub source_failures: u32,
+
+    /// The longest wait of a source.
+    /// Range: 1s to 1day.
+    #[config(env = "TOKENWARD_THROTTLE_SOURCE_MAX_WAIT", default = "5m")]
+    pub source_max_wait: Span,
+
+    /// Failed logins of all together, within forget_after, from which on an
+    /// account and a source have a fifth of theirs free. 0: no such number.
+    /// Range: 0 to 100000000.
+    #[config(env = "TOKENWARD_THROTTLE_GLOBAL_FAILURES", default = 1_000)]
+    pub global_failures: u32,
+
+    /// How long after its last failure an account's failures are forgotten,
+    /// and how long after the first one those of a source, and of all.
+    /// Range: 1m to 7days.
+    #[config(env = "TOKENWARD_THROTTLE_FORGET_AFTER", default = "1h")]
+    pub forget_after: Span,
 }
 
 /// The threads that sign and hash.

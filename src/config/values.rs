@@ -1,7 +1,8 @@
 //! The types of settings that are more than a number or a text.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use url::Url;
@@ -91,6 +92,36 @@ impl Serialize for DatabaseUrl {
     }
 }
 
+/// Networks in CIDR notation; a single address stands for itself. A list in
+/// a file, one text with commas elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Networks(pub Vec<IpNet>);
+
+impl<'de> Deserialize<'de> for Networks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let texts = match ListOrText::deserialize(deserializer)? {
+            ListOrText::List(texts) => texts,
+            ListOrText::Text(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+        };
+        let parse = |text: &String| {
+            let address = || text.parse::<IpAddr>().map(IpNet::from);
+            text.parse().or_else(|_| address()).map_err(|_| {
+                D::Error::custom(format!("\"{text}\" is not a network like \"10.0.0.0/8\""))
+            })
+        };
+        let texts = texts.iter().filter(|text| !text.is_empty());
+        texts.map(parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "must be networks like \"10.0.0.0/8\", as a list or with commas")]
+enum ListOrText {
+    List(Vec<String>),
+    Text(String),
+}
+
 /// The `typ` header of access tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccessType {
@@ -138,6 +169,20 @@ pub enum LogFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_are_a_list_or_one_text() {
+        let parse = |toml: &str| toml::from_str::<toml::Table>(toml).expect("TOML");
+        let of = |toml| parse(toml)["x"].clone().try_into::<Networks>();
+        let both = Networks(["10.0.0.0/8", "::1/128"].map(|n| n.parse().expect("one")).to_vec());
+        assert_eq!(of(r#"x = ["10.0.0.0/8", "::1"]"#).as_ref(), Ok(&both));
+        assert_eq!(of(r#"x = "10.0.0.0/8, ::1/128""#).as_ref(), Ok(&both));
+        assert_eq!(of(r#"x = """#), Ok(Networks::default()));
+        for bad in [r#"x = "10.0.0.0/33""#, r#"x = ["proxy"]"#, "x = 1", r#"x = "10.0.0.0/8;::1""#]
+        {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+    }
 
     /// P8: passwords do not show, wherever a driver accepts them.
     #[test]

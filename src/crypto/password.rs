@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use argon2::Algorithm;
 use async_trait::async_trait;
+use aws_lc_rs::digest;
 use zeroize::Zeroizing;
 
 use super::{
@@ -19,6 +20,7 @@ use crate::domain::{
     entropy::{Entropy, EntropyError},
     error::Fault,
     password::{InvalidPasswordHash, Password, PasswordHash},
+    throttle::Fingerprint,
 };
 
 /// Password hashing with configured parameters.
@@ -89,6 +91,13 @@ impl Passwords for Argon2Passwords {
 
     fn accepts(&self, hash: &PasswordHash) -> Result<(), InvalidPasswordHash> {
         StoredHash::parse(hash.expose()).map(drop)
+    }
+
+    fn fingerprint(&self, text: &str) -> Fingerprint {
+        let mut bytes = [0; 32];
+        let digest = digest::digest(&digest::SHA256, text.as_bytes());
+        bytes.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+        Fingerprint::new(bytes)
     }
 }
 

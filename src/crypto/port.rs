@@ -9,6 +9,7 @@ use crate::domain::{
     clock::Timestamp,
     error::{AuthError, Fault, Outage},
     password::{InvalidPasswordHash, Password, PasswordHash},
+    throttle::Fingerprint,
     token::{CompactToken, TokenType},
 };
 
@@ -82,6 +83,10 @@ pub trait Passwords: Send + Sync + 'static {
     /// Could passwords be checked against this hash, which somebody else
     /// made? Judges form and cost, and computes nothing.
     fn accepts(&self, hash: &PasswordHash) -> Result<(), InvalidPasswordHash>;
+
+    /// A digest (SHA-256) under which what was typed at a login can be
+    /// counted without being kept. The same on every replica.
+    fn fingerprint(&self, text: &str) -> Fingerprint;
 }
 
 /// A cryptographic operation that gave no result.

@@ -38,6 +38,14 @@ pub enum AuthError {
         retry_after: Duration,
     },
 
+    /// Too many logins of this account, or from this source, have failed
+    /// lately. The password was not looked at.
+    #[error("too many logins have failed: try again later")]
+    Throttled {
+        /// When trying again makes sense.
+        retry_after: Duration,
+    },
+
     /// Something that we depend on is out of reach. The fault is ours; the
     /// caller's token or password was not judged.
     #[error("unavailable: {outage}")]

@@ -16,4 +16,5 @@ pub mod password;
 pub mod policy;
 pub mod revocation;
 pub mod session;
+pub mod throttle;
 pub mod token;

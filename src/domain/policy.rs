@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use super::{
     error::{AuthError, FieldViolation},
     id::ClientId,
+    throttle::ThrottleRules,
     token::AccessTokenType,
 };
 
@@ -165,6 +166,8 @@ pub struct Policy {
     /// Failed logins are answered at the next multiple of this after they
     /// began, so that hashes of unequal cost do not show; zero for at once.
     pub login_failure_grid: Duration,
+    /// How failing logins are slowed down; `None` for not at all.
+    pub throttle: Option<ThrottleRules>,
     /// May strangers create users?
     pub registration: bool,
 }

@@ -1,6 +1,11 @@
 //! What every call passes on its way in and out.
 
-use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -21,8 +26,9 @@ use crate::domain::{
 
 use super::{
     deadline,
+    forwarded::TrustedProxies,
     late::Late,
-    request::{REQUEST_ID, RequestIds},
+    request::{REQUEST_ID, RequestIds, Source},
     status::{self, Answer},
 };
 
@@ -34,6 +40,7 @@ pub(super) struct Edge {
     clock: Arc<dyn Clock>,
     ids: RequestIds,
     request_timeout: Duration,
+    proxies: TrustedProxies,
 }
 
 impl Edge {
@@ -42,7 +49,13 @@ impl Edge {
         entropy: &dyn Entropy,
         request_timeout: Duration,
     ) -> Self {
-        Self { clock, ids: RequestIds::new(entropy), request_timeout }
+        let proxies = TrustedProxies::default();
+        Self { clock, ids: RequestIds::new(entropy), request_timeout, proxies }
+    }
+
+    /// The same, that believes these peers where their calls come from.
+    pub(super) fn trusting(self, proxies: TrustedProxies) -> Self {
+        Self { proxies, ..self }
     }
 
     /// Puts the edge around services.
@@ -75,8 +88,7 @@ impl Edge {
         let took = self.clock.monotonic().saturating_sub(call.began);
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let (method, request_id) = (call.method(), call.id.to_str().unwrap_or_default());
-        let peer = call.peer.map(|peer| peer.ip().to_canonical());
-        let peer = peer.as_ref().map(tracing::field::display);
+        let peer = call.source.as_ref().map(tracing::field::display);
         let (code, reason) = (answer.code, answer.reason);
         macro_rules! log {
             ($level:ident $(, $cause:expr)?) => {
@@ -103,7 +115,7 @@ impl Edge {
 pub(super) struct Call {
     uri: Uri,
     pub(super) id: HeaderValue,
-    peer: Option<SocketAddr>,
+    source: Option<IpAddr>,
     began: Duration,
 }
 
@@ -119,16 +131,17 @@ impl Call {
 }
 
 /// Gives a call its id and its deadline, and completes its failure.
-async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     if let Some(refusal) = not_grpc(&request) {
         return refusal;
     }
     let call = Call {
         uri: request.uri().clone(),
         id: edge.ids.of(request.headers()),
-        peer: request.extensions().get::<SocketAddr>().copied(),
+        source: source(&edge.proxies, &request),
         began: edge.clock.monotonic(),
     };
+    request.extensions_mut().insert(Source(call.source));
     let limit = deadline::of(request.headers(), edge.request_timeout);
     // Past the deadline the handler is dropped; store steps go on to their end.
     let response = match tokio::time::timeout(limit, next.run(request)).await {
@@ -146,6 +159,11 @@ async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Re
     };
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+fn source(proxies: &TrustedProxies, request: &Request) -> Option<IpAddr> {
+    let peer = request.extensions().get::<SocketAddr>()?.ip();
+    Some(proxies.source(peer, request.headers()))
 }
 
 /// What headers or trailers say of a failure.

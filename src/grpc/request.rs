@@ -56,17 +56,21 @@ fn is_harmless(id: &[u8]) -> bool {
     (1..=REQUEST_ID_MAX_LEN).contains(&id.len()) && id.iter().all(allowed)
 }
 
-/// Who is at the other end. Only what the transport saw counts: forwarding
-/// headers can be written by anybody.
+/// Where a call comes from, as the edge has found out; `None` when the
+/// transport did not say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source(pub(super) Option<IpAddr>);
+
+/// Who is at the other end.
 pub(super) fn caller<T>(request: &tonic::Request<T>) -> Caller {
     let user_agent = request.metadata().get("user-agent").and_then(|agent| agent.to_str().ok());
     Caller {
-        ip: request.extensions().get::<SocketAddr>().map(SocketAddr::ip),
+        ip: request.extensions().get::<Source>().and_then(|source| source.0),
         user_agent: user_agent.unwrap_or_default().to_owned(),
     }
 }
 
-/// The address from which a request came, for counting what it takes. All of
+/// The peer of a request, whoever it speaks for, for counting what it takes. All of
 /// which the transport did not say count as one.
 pub(super) fn peer(extensions: &Extensions) -> IpAddr {
     extensions.get().map_or(Ipv4Addr::UNSPECIFIED.into(), SocketAddr::ip)

@@ -47,6 +47,7 @@ pub fn answer(error: &AuthError) -> Answer {
         AuthError::AlreadyExists(_) => (Code::AlreadyExists, "ALREADY_EXISTS"),
         AuthError::NotFound(_) => (Code::NotFound, "NOT_FOUND"),
         AuthError::Overloaded { .. } => (Code::ResourceExhausted, "OVERLOADED"),
+        AuthError::Throttled { .. } => (Code::ResourceExhausted, "LOGIN_THROTTLED"),
         AuthError::Unavailable { outage, .. } => (Code::Unavailable, outage_reason(*outage)),
         AuthError::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
         AuthError::Internal(_) => (Code::Internal, "INTERNAL"),
@@ -65,7 +66,9 @@ pub fn answer(error: &AuthError) -> Answer {
             _ => Vec::new(),
         },
         retry_after: match error {
-            AuthError::Overloaded { retry_after, .. } => Some(*retry_after),
+            AuthError::Overloaded { retry_after, .. } | AuthError::Throttled { retry_after } => {
+                Some(*retry_after)
+            }
             AuthError::Unavailable { .. } => Some(RETRY_AFTER_OUTAGE),
             _ => None,
         },
@@ -230,6 +233,7 @@ mod tests {
         errors.push(AuthError::NotFound("user"));
         let retry_after = Duration::from_millis(1500);
         errors.push(AuthError::Overloaded { work: "password hashing", retry_after });
+        errors.push(AuthError::Throttled { retry_after: Duration::from_mins(15) });
         errors.extend(
             outages.map(|outage| AuthError::Unavailable { outage, fault: Fault::from(SECRET) }),
         );

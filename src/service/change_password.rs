@@ -30,7 +30,11 @@ use crate::{
     store::port::{ChangePassword, PasswordChanged},
 };
 
-use super::{Auth, tokens::TokenPair};
+use super::{
+    Auth,
+    throttle::{Guess, Subjects, user_counted},
+    tokens::TokenPair,
+};
 
 /// How often the current password is checked, should its hash be made anew
 /// beside it. After once it has the configured parameters.
@@ -173,7 +177,10 @@ impl Auth {
         });
         let credentials = found.ok_or(AuthError::Unauthenticated(Refusal::Revoked))?;
         let stored = credentials.password_hash;
-        let check = self.passwords.check(current.clone(), stored.clone()).await?;
+        // Whoever stole an access token guesses as slowly as at the login.
+        let subjects = Subjects { account: &user_counted(caller.subject), source: None };
+        let guess = Guess { password: current.clone(), stored: stored.clone(), enabled: true };
+        let check = self.attempts.check(subjects, guess).await?;
         let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
         let checked = stored.filter(|_| check.matches).ok_or(wrong)?;
         Ok((checked, credentials.account))

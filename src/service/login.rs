@@ -1,8 +1,9 @@
 //! `Login`: from a password to a session and its first tokens.
 //!
 //! 1. Check what is asked for against what the client may have.
-//! 2. Read the credentials, and check the password on the worker threads.
-//!    An unknown user costs the same work, on a dummy hash.
+//! 2. Read the credentials, and check the password on the worker threads, as
+//!    a counted attempt (`throttle`). An unknown user costs the same work, on
+//!    a dummy hash, and is counted alike.
 //! 3. Open the session in one transaction, provided that the user is still
 //!    what it was in step 2.
 //! 4. Sign, and answer.
@@ -10,7 +11,7 @@
 //! A process that dies after step 3 leaves a session without tokens, which
 //! expires; one that dies before leaves nothing.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use crate::{
     domain::{
@@ -27,7 +28,11 @@ use crate::{
     store::port::{Credentials, NewSession, OpenSession},
 };
 
-use super::{Auth, Caller, tokens::TokenPair};
+use super::{
+    Auth, Caller,
+    throttle::{Guess, Subjects, user_counted},
+    tokens::TokenPair,
+};
 
 /// The longest label of a session, in bytes.
 pub const LABEL_MAX_LEN: usize = 128;
@@ -86,7 +91,7 @@ impl Auth {
         let password = check_form(&request)?;
         let (grant, client) =
             self.policy.grant(&request.client_id, &request.audience, &request.scope)?;
-        let credentials = self.check_credentials(&request.identifier, password).await?;
+        let credentials = self.check_credentials(&request.identifier, password, caller.ip).await?;
         // Read only now: the hash may have waited, and the tokens' lives and the
         // revocations of sessions that must go are counted from here.
         let now = self.now();
@@ -117,15 +122,20 @@ impl Auth {
         &self,
         identifier: &str,
         password: Password,
+        source: Option<IpAddr>,
     ) -> Result<Credentials, AuthError> {
         let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
         // What cannot be an identifier is nobody's, and costs what nobody costs.
-        let found = match Identifier::parse(identifier) {
+        let parsed = Identifier::parse(identifier);
+        let found = match parsed.clone() {
             Ok(identifier) => self.store.credentials(identifier).await?,
             Err(_) => None,
         };
         let stored = found.as_ref().and_then(|c| c.password_hash.clone());
-        let check = self.passwords.check(password.clone(), stored.clone()).await?;
+        let enabled = found.as_ref().is_some_and(|c| c.account.disabled_at.is_none());
+        let account = counted_as(found.as_ref(), parsed.ok().as_ref(), identifier);
+        let guess = Guess { password: password.clone(), stored: stored.clone(), enabled };
+        let check = self.attempts.check(Subjects { account: &account, source }, guess).await?;
         let credentials = found.filter(|c| check.matches && c.account.disabled_at.is_none());
         let credentials = credentials.ok_or(wrong)?;
         if let Some(old) = stored.filter(|_| check.outdated)
@@ -213,6 +223,16 @@ impl Auth {
         let past = elapsed.as_nanos() % grid.as_nanos();
         let left = grid.as_nanos().saturating_sub(past);
         tokio::time::sleep(Duration::from_nanos(u64::try_from(left).unwrap_or(0))).await;
+    }
+}
+
+/// The one name under which attempts are counted: of a user, by whichever of
+/// its identifiers; of nobody, by the canonical form of what was typed.
+fn counted_as(found: Option<&Credentials>, identifier: Option<&Identifier>, typed: &str) -> String {
+    match (found, identifier) {
+        (Some(credentials), _) => user_counted(credentials.account.id),
+        (None, Some(identifier)) => format!("{} {identifier}", identifier.kind()),
+        (None, None) => format!("typed {}", typed.to_ascii_lowercase()),
     }
 }
 

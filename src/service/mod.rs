@@ -9,6 +9,7 @@ pub mod change_password;
 pub mod follow;
 pub mod import;
 pub mod index;
+mod lanes;
 pub mod login;
 pub mod readiness;
 pub mod refresh;
@@ -16,6 +17,7 @@ pub mod register;
 pub mod revoke;
 pub mod sessions;
 pub mod sweep;
+mod throttle;
 pub mod tokens;
 pub mod users;
 pub mod verify;
@@ -36,6 +38,7 @@ use crate::{
 };
 
 use index::LiveIndex;
+use throttle::Attempts;
 
 /// The service: every call is a method of it, in the file of its name.
 pub struct Auth {
@@ -46,6 +49,7 @@ pub struct Auth {
     pub(crate) index: Arc<LiveIndex>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    attempts: Arc<Attempts>,
 }
 
 /// Everything that [`Auth`] works with.
@@ -69,7 +73,8 @@ pub struct Parts {
 /// Who is at the other end of a call, as far as the transport knows.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
-    /// The peer's address.
+    /// Where the call comes from: the peer's address, or what a trusted proxy
+    /// says.
     pub ip: Option<IpAddr>,
     /// The `user-agent` it sent; cut to 256 bytes when it is stored.
     pub user_agent: String,
@@ -79,7 +84,13 @@ impl Auth {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let Parts { policy, store, keys, passwords, index, clock, entropy } = parts;
-        Self { policy, store, keys, passwords, index, clock, entropy }
+        let attempts = Attempts::new(
+            Arc::clone(&store),
+            Arc::clone(&passwords),
+            Arc::clone(&clock),
+            policy.throttle,
+        );
+        Self { policy, store, keys, passwords, index, clock, entropy, attempts }
     }
 
     /// The public access keys (RFC 7517), ready to be served.

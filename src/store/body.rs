@@ -11,11 +11,13 @@ use super::{
     error::is_conflict,
     instance, log, passwords,
     port::{
-        ChangePassword, Claim, CreateUser, Credentials, Instance, Look, NewSession, OpenSession,
-        PasswordChanged, Revoke, Rotate, Rotated, SetPassword, Store, StoreError, Swept,
+        Attempt, ChangePassword, Claim, CreateUser, Credentials, Instance, Look, NewSession,
+        OpenSession, PasswordChanged, Revoke, Rotate, Rotated, SetPassword, Store, StoreError,
+        Swept,
     },
     revoke, rotation, sessions,
     step::{Step, acquire, in_own_task, look, transact},
+    throttle,
 };
 use crate::domain::{
     account::{Account, Identifier, NewAccount},
@@ -24,6 +26,7 @@ use crate::domain::{
     password::PasswordHash,
     revocation::Revocation,
     session::Session,
+    throttle::{Admission, Ending},
 };
 
 /// How often a step is tried that other transactions are in the way of.
@@ -173,6 +176,19 @@ impl<DB: Engine> Store for SqlStore<DB> {
 
     async fn enable_user(&self, user: UserId) -> Result<bool, StoreError> {
         self.write(user, |unit, user| Box::pin(accounts::enable(unit, user))).await
+    }
+
+    async fn begin_attempt(&self, attempt: Attempt) -> Result<Admission, StoreError> {
+        let looked = attempt.clone();
+        let looked = self.read(looked, |unit, attempt| Box::pin(throttle::look(unit, attempt)));
+        match looked.await? {
+            Some(refusal) => Ok(refusal),
+            None => self.write(attempt, |unit, new| Box::pin(throttle::begin(unit, new))).await,
+        }
+    }
+
+    async fn end_attempt(&self, attempt: Attempt, ending: Ending) -> Result<bool, StoreError> {
+        self.write((attempt, ending), |unit, end| Box::pin(throttle::end(unit, end))).await
     }
 
     async fn open_session(&self, session: NewSession) -> Result<OpenSession, StoreError> {

@@ -181,7 +181,9 @@ pub(super) async fn sweep<DB: Engine>(
     let revoked = revoked.all().await?.len();
     let entries = unit.query(sql::DELETE_DEAD_ENTRIES).bind(*now).bind(*limit);
     let entries = entries.all().await?.len();
-    let removed = [expired, revoked, entries].map(|rows| rows as u64);
+    let forgotten = unit.query(sql::DELETE_FORGOTTEN).bind(*now).bind(*limit);
+    let forgotten = forgotten.all().await?.len();
+    let removed = [expired, revoked, entries, forgotten].map(|rows| rows as u64);
     let more = removed.iter().any(|rows| *rows >= u64::from(*limit));
     Ok(Swept { rows: removed.iter().sum(), more })
 }

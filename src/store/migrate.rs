@@ -21,10 +21,10 @@ macro_rules! scripts {
 pub(super) type Scripts = &'static [(&'static str, &'static str)];
 
 pub(super) const SQLITE: Scripts =
-    scripts!("sqlite": "0001_accounts" "0002_sessions" "0003_revocations");
+    scripts!("sqlite": "0001_accounts" "0002_sessions" "0003_revocations" "0004_login_failures");
 
 pub(super) const POSTGRES: Scripts =
-    scripts!("postgres": "0001_accounts" "0002_sessions" "0003_revocations");
+    scripts!("postgres": "0001_accounts" "0002_sessions" "0003_revocations" "0004_login_failures");
 
 /// The names of all migrations, the same for both engines, oldest first.
 pub fn migrations() -> impl Iterator<Item = &'static str> {

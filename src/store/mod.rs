@@ -3,7 +3,7 @@
 //!
 //! - [`port`] is what others see; [`connect()`] gives it.
 //! - [`sql`] has every statement. `accounts`, `sessions`, `rotation`,
-//!   `passwords`, `revoke`, `log` and `instance` are the steps that use them, `rows` turns
+//!   `passwords`, `revoke`, `log`, `throttle` and `instance` are the steps that use them, `rows` turns
 //!   what comes back into domain values.
 //! - `body` has a method for each step and `step` runs it as a unit of work;
 //!   `engine` is all that differs between the engines; `sqlite` and `postgres`
@@ -28,6 +28,7 @@ mod sessions;
 pub mod sql;
 mod sqlite;
 mod step;
+mod throttle;
 mod unit;
 
 pub use connect::{ConnectError, StoreOptions, connect, migrate};

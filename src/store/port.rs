@@ -22,6 +22,7 @@ use crate::domain::{
     policy::Rotation,
     revocation::{LogHead, Reason, Revocation, Target},
     session::{Presented, Session},
+    throttle::{Admission, Ending, Fingerprint, Kind, ThrottleRules},
 };
 
 /// Where users, sessions and revocations are kept.
@@ -92,6 +93,14 @@ pub trait Store: Send + Sync + 'static {
     /// Lets a disabled user log in again; what died stays dead. False: there
     /// is no such user.
     async fn enable_user(&self, user: UserId) -> Result<bool, StoreError>;
+
+    /// Takes a place for an attempt to log in, before its password is looked
+    /// at. Only what was admitted must be ended.
+    async fn begin_attempt(&self, attempt: Attempt) -> Result<Admission, StoreError>;
+
+    /// Says how an admitted attempt has ended. True for the one failure from
+    /// which on the allowances are strict.
+    async fn end_attempt(&self, attempt: Attempt, ending: Ending) -> Result<bool, StoreError>;
 
     /// Opens a session: locks the user, checks that nothing changed since the
     /// credentials were read, removes the user's dead sessions (expired, or
@@ -188,6 +197,28 @@ pub struct Credentials {
     pub account: Account,
     /// The hash of the password, if the user has one.
     pub password_hash: Option<PasswordHash>,
+}
+
+/// An attempt to log in.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Stands for the user, or for an identifier that is nobody's.
+    pub account: Fingerprint,
+    /// Stands for where it comes from, if that is known.
+    pub source: Option<Fingerprint>,
+    /// How failures are counted.
+    pub rules: ThrottleRules,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Attempt {
+    /// What it is counted for, in the order in which rows are locked.
+    pub fn subjects(&self) -> impl Iterator<Item = (Kind, &Fingerprint)> {
+        let source = self.source.as_ref().filter(|_| self.rules.source.is_some());
+        let source = source.map(|source| (Kind::Source, source));
+        [Some((Kind::Account, &self.account)), source].into_iter().flatten()
+    }
 }
 
 /// A session to open.

@@ -238,7 +238,28 @@ statements! {
     SELECT_LOG = concat!("SELECT ", entry!(), " FROM revocations WHERE seq > $1 \
         ORDER BY seq LIMIT $2");
 
+    // --- throttling ---
+    /// What is counted of $2 of the kind $1.
+    SELECT_TALLY = "SELECT subject, failures, pending, failed_at, reserved_at, forget_at \
+        FROM login_failures WHERE kind = $1 AND subject = $2";
+    /// The same, made if it was not there, and locked until the commit.
+    LOCK_TALLY = "INSERT INTO login_failures \
+        (kind, subject, failures, pending, failed_at, reserved_at, forget_at) \
+        VALUES ($1, $2, 0, 0, 0, 0, 0) \
+        ON CONFLICT (kind, subject) DO UPDATE SET failures = login_failures.failures \
+        RETURNING subject, failures, pending, failed_at, reserved_at, forget_at";
+    /// What is now counted: $3 failures, $4 pending, and the three times.
+    UPDATE_TALLY = "UPDATE login_failures SET failures = $3, pending = $4, failed_at = $5, \
+        reserved_at = $6, forget_at = $7 WHERE kind = $1 AND subject = $2";
+    /// There is nothing to count of $2 of the kind $1.
+    DELETE_TALLY = "DELETE FROM login_failures WHERE kind = $1 AND subject = $2";
+
     // --- sweeping ---
+    /// Deletes tallies that are forgotten at $1, at most $2.
+    DELETE_FORGOTTEN = "DELETE FROM login_failures WHERE (kind, subject) IN (\
+        SELECT f.kind, f.subject FROM login_failures f \
+        WHERE f.forget_at <= $1 ORDER BY f.forget_at LIMIT $2) AND forget_at <= $1 \
+        RETURNING subject";
     /// Deletes sessions that were over at $1, at most $2.
     DELETE_EXPIRED = "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s \
         WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2) RETURNING id";

@@ -7,4 +7,5 @@ mod import;
 mod login;
 mod refresh;
 mod revoke;
+mod throttle;
 mod users;

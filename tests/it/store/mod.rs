@@ -42,3 +42,4 @@ mod revocation;
 mod rotation;
 mod sessions;
 mod statements;
+mod throttle;

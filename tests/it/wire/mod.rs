@@ -10,6 +10,7 @@ mod operators;
 mod raw;
 mod refreshing;
 mod self_service;
+mod throttle;
 mod told;
 
 use std::time::Duration;

@@ -1,0 +1,177 @@
+//! Looking at a password as one counted attempt.
+//!
+//! 1. Take a place, in the store: it holds across replicas and restarts.
+//! 2. Check the password on the worker threads.
+//! 3. Give the place back with what was found, and only then answer.
+//!
+//! The three run in a task of their own, which whoever goes away does not
+//! stop: an attempt that nobody waits for counts as failed. A process that
+//! dies between 1 and 3 leaves a place taken, which counts as failed after
+//! [`crate::domain::throttle::LEASE`].
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use tokio::sync::oneshot::{self, Sender};
+
+use crate::{
+    crypto::port::{CryptoError, PasswordCheck, Passwords},
+    domain::{
+        clock::Clock,
+        error::{AuthError, Fault},
+        id::UserId,
+        password::{Password, PasswordHash},
+        throttle::{Admission, Ending, Fingerprint, Kind, ThrottleRules},
+    },
+    peers::network,
+    store::port::{Attempt, Store},
+};
+
+use super::lanes::{First, Lanes};
+
+/// How often the first of those who wait for a place asks again. The place
+/// may be given back by another replica.
+const ASK_AGAIN: Duration = Duration::from_millis(10);
+
+/// A password, and what it has to be.
+pub(super) struct Guess {
+    pub(super) password: Password,
+    /// The user's hash; `None` for nobody's.
+    pub(super) stored: Option<PasswordHash>,
+    /// May the user log in at all? A right password is a failure otherwise.
+    pub(super) enabled: bool,
+}
+
+/// Whom an attempt is counted for.
+pub(super) struct Subjects<'a> {
+    /// One text for each account, whatever it was called by.
+    pub(super) account: &'a str,
+    /// Where the call comes from.
+    pub(super) source: Option<IpAddr>,
+}
+
+/// The account of a user, by whatever it was found.
+pub(super) fn user_counted(user: UserId) -> String {
+    format!("user {user}")
+}
+
+/// Attempts that are counted.
+pub(super) struct Attempts {
+    store: Arc<dyn Store>,
+    passwords: Arc<dyn Passwords>,
+    clock: Arc<dyn Clock>,
+    rules: Option<ThrottleRules>,
+    lanes: Lanes,
+}
+
+type Answer = Result<PasswordCheck, AuthError>;
+
+impl Attempts {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        passwords: Arc<dyn Passwords>,
+        clock: Arc<dyn Clock>,
+        rules: Option<ThrottleRules>,
+    ) -> Arc<Self> {
+        Arc::new(Self { store, passwords, clock, rules, lanes: Lanes::default() })
+    }
+
+    /// Checks a password, if it may be looked at now.
+    pub(super) async fn check(self: &Arc<Self>, subjects: Subjects<'_>, guess: Guess) -> Answer {
+        let Some(rules) = self.rules else {
+            return Ok(self.passwords.check(guess.password, guess.stored).await?);
+        };
+        let account = self.fingerprint(Kind::Account, subjects.account);
+        let source = subjects.source.map(|ip| network(ip).to_string());
+        let source = source.map(|network| self.fingerprint(Kind::Source, &network));
+        let attempt = Attempt { account, source, rules, now: self.clock.now() };
+        let (answer, answered) = oneshot::channel();
+        tokio::spawn(Arc::clone(self).run(attempt, guess, answer));
+        answered.await.unwrap_or_else(|error| {
+            Err(AuthError::Internal(Fault::caused_by("an attempt to log in ended early", error)))
+        })
+    }
+
+    async fn run(self: Arc<Self>, mut attempt: Attempt, guess: Guess, mut answer: Sender<Answer>) {
+        let checked = match self.begin(&mut attempt, &mut answer).await {
+            Ok(true) => self.decide(attempt, guess, &mut answer).await,
+            Ok(false) => return,
+            Err(error) => Err(error),
+        };
+        // Nobody may be there any more to hear it.
+        drop(answer.send(checked));
+    }
+
+    /// Takes a place, once there is one. False: the caller is gone, and no
+    /// place was taken.
+    async fn begin(
+        &self,
+        attempt: &mut Attempt,
+        answer: &mut Sender<Answer>,
+    ) -> Result<bool, AuthError> {
+        let mut waiting = None;
+        loop {
+            attempt.now = self.clock.now();
+            match self.store.begin_attempt(attempt.clone()).await? {
+                Admission::Admitted => return Ok(true),
+                Admission::Throttled(retry_after) => {
+                    return Err(AuthError::Throttled { retry_after });
+                }
+                Admission::Busy(kind) => tokio::select! {
+                    biased;
+                    () = answer.closed() => return Ok(false),
+                    () = self.wait(kind, attempt, &mut waiting) => {}
+                },
+            }
+        }
+    }
+
+    /// Waits in the lane of what has no place; its first asks again soon.
+    async fn wait(&self, kind: Kind, attempt: &Attempt, waiting: &mut Option<First>) {
+        let subject = match (kind, &attempt.source) {
+            (Kind::Source, Some(source)) => source,
+            _ => &attempt.account,
+        };
+        if waiting.as_ref().is_some_and(|lane| lane.is_of(subject)) {
+            return tokio::time::sleep(ASK_AGAIN).await;
+        }
+        // Nobody is in two lanes, or two could wait for each other.
+        *waiting = None;
+        *waiting = Some(self.lanes.enter(subject).await);
+    }
+
+    /// Looks at the password, and says what became of the attempt.
+    async fn decide(
+        &self,
+        mut attempt: Attempt,
+        guess: Guess,
+        answer: &mut Sender<Answer>,
+    ) -> Answer {
+        let Guess { password, stored, enabled } = guess;
+        let checked = tokio::select! {
+            biased;
+            () = answer.closed() => None,
+            checked = self.passwords.check(password, stored) => Some(checked),
+        };
+        attempt.now = self.clock.now();
+        if self.store.end_attempt(attempt, ending(checked.as_ref(), enabled)).await? {
+            tracing::warn!(
+                target: "tokenward::throttle",
+                "so many logins fail that allowances are a fifth of what is configured"
+            );
+        }
+        Ok(checked.ok_or(AuthError::DeadlineExceeded)??)
+    }
+
+    fn fingerprint(&self, kind: Kind, text: &str) -> Fingerprint {
+        self.passwords.fingerprint(&format!("login {}: {text}", kind.as_str()))
+    }
+}
+
+/// `None`: nobody waited for the check.
+fn ending(checked: Option<&Result<PasswordCheck, CryptoError>>, enabled: bool) -> Ending {
+    match checked {
+        Some(Ok(check)) if check.matches && enabled => Ending::Succeeded,
+        Some(Err(_)) => Ending::NotJudged,
+        Some(Ok(_)) | None => Ending::Failed,
+    }
+}
