@@ -1,14 +1,16 @@
-//! The composition root: the only file that names concrete adapters. Opens
-//! the store, loads the keys, binds the sockets, serves, drains.
+//! The composition root: the only place that names concrete adapters. Opens
+//! the store, loads the keys, binds the sockets, serves, drains. What each
+//! adapter is given stands in `options`.
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
+mod options;
 
-use secrecy::SecretString;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{self, Settings, Span},
+    config::Settings,
     crypto::{
         cost::HashingParams,
         entropy::SystemEntropy,
@@ -16,7 +18,7 @@ use crate::{
         keyring::{Keyring, TokenLives},
         password::Argon2Passwords,
         provider,
-        workers::{WorkerSettings, Workers},
+        workers::Workers,
     },
     domain::{
         clock::{Clock, SystemClock},
@@ -25,20 +27,25 @@ use crate::{
         policy::Policy,
         revocation::LogHead,
     },
-    grpc::{self, GrpcOptions},
-    http::{self, HttpOptions},
-    listener::{self, ConnectionLimits, tls},
+    grpc, http,
+    listener::{self, tls},
     service::{
         Auth, Parts,
         follow::Follower,
-        index::{Freshness, LiveIndex, OnStale},
+        index::LiveIndex,
         readiness::{self, CLOCK_DIFFERENCE_MAX, Readiness},
         sweep,
     },
     store::{
-        self, ConnectError, StoreOptions,
+        self, ConnectError,
         port::{Claim, Instance, Store, StoreError},
     },
+};
+
+pub use options::connection_limits;
+
+use options::{
+    database_url, freshness, grpc_options, http_options, store_options, worker_settings,
 };
 
 /// Time and randomness. Tests bring their own.
@@ -233,7 +240,7 @@ impl Server {
         let http_app = http::router(
             Arc::clone(&core.auth),
             Arc::clone(&core.readiness),
-            HttpOptions { request_timeout: settings.http.request_timeout.0 },
+            http_options(&settings),
         );
         let limits = |request_timeout| connection_limits(&settings, request_timeout);
         let (for_grpc, for_http) =
@@ -310,18 +317,6 @@ fn start_workers(settings: &Settings) -> Result<Arc<Workers>, StartError> {
     Ok(Arc::new(workers.map_err(|error| StartError::Workers(error.to_string()))?))
 }
 
-/// The threads that sign and hash, as configured.
-fn worker_settings(settings: &Settings) -> WorkerSettings {
-    let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    WorkerSettings {
-        threads: NonZeroUsize::new(to_usize(settings.workers.threads)).unwrap_or_else(cores),
-        signing_queue: to_usize(settings.workers.signing_queue),
-        hashing_queue: to_usize(settings.workers.hashing_queue),
-        max_wait: settings.workers.max_wait.0.min(settings.grpc.request_timeout.0),
-        keep_memory: settings.workers.keep_memory.0,
-    }
-}
-
 /// Reading and checking keys takes milliseconds of pure work each.
 async fn load_keys(
     settings: &Settings,
@@ -357,82 +352,4 @@ fn tls_config(settings: &Settings) -> Result<Option<Arc<rustls::ServerConfig>>, 
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     let failed = |error| StartError::Bind { setting, address, error };
     TcpListener::bind(address).await.map_err(failed)
-}
-
-fn database_url(settings: &Settings) -> SecretString {
-    SecretString::from(settings.database_url().expose().to_owned())
-}
-
-fn store_options(settings: &Settings, access: Access) -> StoreOptions {
-    StoreOptions {
-        max_connections: settings.database.max_connections,
-        acquire_timeout: settings.database.acquire_timeout.0,
-        statement_timeout: settings.database.statement_timeout.0,
-        lock_timeout: settings.database.lock_timeout.0,
-        idle_in_transaction_timeout: settings.database.idle_in_transaction_timeout.0,
-        create: access != Access::Manage,
-        max_pages: None,
-    }
-}
-
-fn freshness(settings: &Settings) -> Freshness {
-    let revocation = &settings.revocation;
-    Freshness {
-        fresh_for: revocation.fresh_for.0,
-        catch_up: revocation.catch_up.0,
-        staleness_budget: revocation.staleness_budget.0,
-        on_stale: match revocation.on_stale {
-            config::OnStale::FailClosed => OnStale::FailClosed,
-            config::OnStale::FailOpen => OnStale::FailOpen,
-        },
-    }
-}
-
-fn grpc_options(settings: &Settings, shutdown: CancellationToken) -> GrpcOptions {
-    GrpcOptions {
-        reflection: settings.grpc.reflection,
-        request_timeout: settings.grpc.request_timeout.0,
-        max_message_bytes: to_usize(settings.grpc.max_message_bytes),
-        trusted_proxies: settings.grpc.trusted_proxies.0.clone(),
-        shutdown,
-    }
-}
-
-/// The limits of a listener whose calls take at most `request_timeout`.
-pub fn connection_limits(settings: &Settings, request_timeout: Span) -> ConnectionLimits {
-    let connections = &settings.connections;
-    ConnectionLimits {
-        max_connections: to_usize(connections.max),
-        max_connections_per_peer: to_usize(connections.max_per_peer),
-        tls_handshake_timeout: settings.tls.handshake_timeout.0,
-        header_read_timeout: connections.header_timeout.0,
-        max_header_bytes: connections.max_header_bytes,
-        max_concurrent_streams: connections.max_streams,
-        max_pending_accept_reset_streams: to_usize(connections.max_reset_streams),
-        max_local_error_reset_streams: to_usize(connections.max_error_streams),
-        keep_alive_interval: connections.keepalive_interval.0,
-        keep_alive_timeout: connections.keepalive_timeout.0,
-        unread_timeout: request_timeout.0,
-        max_age: connections.max_age.0,
-        age_grace: connections.max_age_grace.0,
-        drain_deadline: settings.shutdown.drain.0,
-    }
-}
-
-fn to_usize(n: u32) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use confique::Config as _;
-
-    use super::*;
-
-    /// Commands that sign a probe and no more take the library's own values.
-    #[test]
-    fn default_workers_are_the_same_everywhere() {
-        let settings = Settings::builder().load().expect("defaults are complete");
-        assert_eq!(worker_settings(&settings), WorkerSettings::default());
-    }
 }

@@ -1,0 +1,112 @@
+//! From settings to what each adapter is given.
+
+use std::{num::NonZeroUsize, thread};
+
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+
+use super::Access;
+use crate::{
+    config::{self, Settings, Span},
+    crypto::workers::WorkerSettings,
+    grpc::GrpcOptions,
+    http::HttpOptions,
+    listener::ConnectionLimits,
+    service::index::{Freshness, OnStale},
+    store::StoreOptions,
+};
+
+/// The threads that sign and hash, as configured.
+pub(super) fn worker_settings(settings: &Settings) -> WorkerSettings {
+    let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    WorkerSettings {
+        threads: NonZeroUsize::new(to_usize(settings.workers.threads)).unwrap_or_else(cores),
+        signing_queue: to_usize(settings.workers.signing_queue),
+        hashing_queue: to_usize(settings.workers.hashing_queue),
+        max_wait: settings.workers.max_wait.0.min(settings.grpc.request_timeout.0),
+        keep_memory: settings.workers.keep_memory.0,
+    }
+}
+
+pub(super) fn database_url(settings: &Settings) -> SecretString {
+    SecretString::from(settings.database_url().expose().to_owned())
+}
+
+pub(super) fn store_options(settings: &Settings, access: Access) -> StoreOptions {
+    StoreOptions {
+        max_connections: settings.database.max_connections,
+        acquire_timeout: settings.database.acquire_timeout.0,
+        statement_timeout: settings.database.statement_timeout.0,
+        lock_timeout: settings.database.lock_timeout.0,
+        idle_in_transaction_timeout: settings.database.idle_in_transaction_timeout.0,
+        create: access != Access::Manage,
+        max_pages: None,
+    }
+}
+
+pub(super) fn freshness(settings: &Settings) -> Freshness {
+    let revocation = &settings.revocation;
+    Freshness {
+        fresh_for: revocation.fresh_for.0,
+        catch_up: revocation.catch_up.0,
+        staleness_budget: revocation.staleness_budget.0,
+        on_stale: match revocation.on_stale {
+            config::OnStale::FailClosed => OnStale::FailClosed,
+            config::OnStale::FailOpen => OnStale::FailOpen,
+        },
+    }
+}
+
+pub(super) fn grpc_options(settings: &Settings, shutdown: CancellationToken) -> GrpcOptions {
+    GrpcOptions {
+        reflection: settings.grpc.reflection,
+        request_timeout: settings.grpc.request_timeout.0,
+        max_message_bytes: to_usize(settings.grpc.max_message_bytes),
+        trusted_proxies: settings.grpc.trusted_proxies.0.clone(),
+        shutdown,
+    }
+}
+
+/// The limits of a listener whose calls take at most `request_timeout`.
+pub fn connection_limits(settings: &Settings, request_timeout: Span) -> ConnectionLimits {
+    let connections = &settings.connections;
+    ConnectionLimits {
+        max_connections: to_usize(connections.max),
+        max_connections_per_peer: to_usize(connections.max_per_peer),
+        tls_handshake_timeout: settings.tls.handshake_timeout.0,
+        header_read_timeout: connections.header_timeout.0,
+        max_header_bytes: connections.max_header_bytes,
+        max_concurrent_streams: connections.max_streams,
+        max_pending_accept_reset_streams: to_usize(connections.max_reset_streams),
+        max_local_error_reset_streams: to_usize(connections.max_error_streams),
+        keep_alive_interval: connections.keepalive_interval.0,
+        keep_alive_timeout: connections.keepalive_timeout.0,
+        unread_timeout: request_timeout.0,
+        max_age: connections.max_age.0,
+        age_grace: connections.max_age_grace.0,
+        drain_deadline: settings.shutdown.drain.0,
+    }
+}
+
+/// What the HTTP edge is given.
+pub(super) fn http_options(settings: &Settings) -> HttpOptions {
+    HttpOptions { request_timeout: settings.http.request_timeout.0 }
+}
+
+fn to_usize(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use confique::Config as _;
+
+    use super::*;
+
+    /// Commands that sign a probe and no more take the library's own values.
+    #[test]
+    fn default_workers_are_the_same_everywhere() {
+        let settings = Settings::builder().load().expect("defaults are complete");
+        assert_eq!(worker_settings(&settings), WorkerSettings::default());
+    }
+}
