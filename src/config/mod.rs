@@ -389,7 +389,7 @@ pub struct ThrottleSettings {
 
     /// The longest wait of an account. At most forget_after.
     /// Range: 1s to 1day.
-    #[config(env = "TOKENWARD_THROTTLE_ACCOUNT_MAX_WAIT", default = "15m")]
+    #[config(env = "TOKENWARD_THROTTLE_ACCOUNT_MAX_WAIT", default = "1m")]
     pub account_max_wait: Span,
 
     /// Failed logins that a source has free: an IPv4 address, or a /64 of IPv6.
@@ -397,7 +397,7 @@ pub struct ThrottleSettings {
     /// their addresses on (grpc.trusted_proxies), or one attacker makes all
     /// of them wait. 0: sources are not counted.
     /// Range: 0 to 1000000.
-    #[config(env = "TOKENWARD_THROTTLE_SOURCE_FAILURES", default = 50)]
+    #[config(env = "TOKENWARD_THROTTLE_SOURCE_FAILURES", default = 1_000)]
     pub source_failures: u32,
 
     /// The longest wait of a source.
@@ -408,7 +408,7 @@ pub struct ThrottleSettings {
     /// Failed logins of all together, within forget_after, from which on an
     /// account and a source have a fifth of theirs free. 0: no such number.
     /// Range: 0 to 100000000.
-    #[config(env = "TOKENWARD_THROTTLE_GLOBAL_FAILURES", default = 1_000)]
+    #[config(env = "TOKENWARD_THROTTLE_GLOBAL_FAILURES", default = 10_000)]
     pub global_failures: u32,
 
     /// How long after its last failure an account's failures are forgotten,

@@ -158,8 +158,12 @@ impl Admission {
 pub enum Ending {
     /// The password was right, and its user may log in.
     Succeeded,
-    /// It was not; or nobody waited for the answer.
+    /// It was not.
     Failed,
+    /// Nobody waited for the answer, so nothing was learnt: a failure of the
+    /// account, which a short deadline shall not keep from counting, but not of
+    /// the source, whose callers leave when we are slow.
+    Abandoned,
     /// It was never looked at: there was no room for the work.
     NotJudged,
 }
@@ -173,7 +177,7 @@ pub struct Tally {
     pub pending: i64,
     /// When the last one failed.
     pub failed_at: Timestamp,
-    /// When the last one began.
+    /// When the oldest of these began.
     pub reserved_at: Timestamp,
     /// When the failures are forgotten.
     pub forget_at: Timestamp,
@@ -197,7 +201,11 @@ impl Tally {
             self.forget_at = latest;
         }
         if self.pending > 0 && now >= self.reserved_at.plus(LEASE) {
-            self.fail(kind, rules, self.reserved_at, self.pending);
+            // A source is not to pay for an outage of ours with failures that
+            // nobody made.
+            if kind == Kind::Account {
+                self.fail(kind, rules, self.reserved_at, self.pending);
+            }
             self.pending = 0;
         }
         if self.failures > 0 && now >= self.forget_at {
@@ -220,8 +228,12 @@ impl Tally {
 
     /// One more attempt begins.
     pub fn reserve(&mut self, rules: &ThrottleRules, now: Timestamp) {
+        // The oldest open place counts, or a busy source would keep places for
+        // ever that were lost in an outage.
+        if self.pending == 0 {
+            self.reserved_at = now;
+        }
         self.pending = self.pending.saturating_add(1);
-        self.reserved_at = now;
         if self.failures == 0 {
             self.forget_at = now.plus(rules.forget_after);
         }
@@ -233,8 +245,9 @@ impl Tally {
         self.pending = self.pending.saturating_sub(1).max(0);
         match ending {
             Ending::Succeeded if kind == Kind::Account => self.failures = 0,
+            Ending::Abandoned if kind == Kind::Account => self.fail(kind, rules, now, 1),
             Ending::Failed => self.fail(kind, rules, now, 1),
-            Ending::Succeeded | Ending::NotJudged => {}
+            Ending::Succeeded | Ending::Abandoned | Ending::NotJudged => {}
         }
     }
 

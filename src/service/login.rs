@@ -196,9 +196,13 @@ impl Auth {
         client: &ClientPolicy,
         with_refresh_token: bool,
     ) -> Result<LoggedIn, AuthError> {
-        let checked_version = credentials.account.version;
-        let max_sessions = client.max_sessions_per_user;
-        let new = NewSession { session, checked_version, max_sessions };
+        let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
+        let new = NewSession {
+            session,
+            checked_version: credentials.account.version,
+            checked_hash: credentials.password_hash.ok_or(wrong)?,
+            max_sessions: client.max_sessions_per_user,
+        };
         let (session, account) = match self.store.open_session(new).await? {
             OpenSession::Opened { session, account, ended } => {
                 self.index.apply(&ended);

@@ -162,6 +162,16 @@ impl Attempts {
         Ok(checked.ok_or(AuthError::DeadlineExceeded)??)
     }
 
+    /// Forgets the failures of a user whom an operator has given another
+    /// password: what was guessed at is gone.
+    pub(super) async fn forget(&self, user: UserId) -> Result<(), AuthError> {
+        let Some(rules) = self.rules else { return Ok(()) };
+        let account = self.fingerprint(Kind::Account, &user_counted(user));
+        let attempt = Attempt { account, source: None, rules, now: self.clock.now() };
+        self.store.end_attempt(attempt, Ending::Succeeded).await?;
+        Ok(())
+    }
+
     fn fingerprint(&self, kind: Kind, text: &str) -> Fingerprint {
         self.passwords.fingerprint(&format!("login {}: {text}", kind.as_str()))
     }
@@ -172,6 +182,7 @@ fn ending(checked: Option<&Result<PasswordCheck, CryptoError>>, enabled: bool) -
     match checked {
         Some(Ok(check)) if check.matches && enabled => Ending::Succeeded,
         Some(Err(_)) => Ending::NotJudged,
-        Some(Ok(_)) | None => Ending::Failed,
+        Some(Ok(_)) => Ending::Failed,
+        None => Ending::Abandoned,
     }
 }

@@ -99,6 +99,7 @@ impl Auth {
         let change = SetPassword { user_id: user.id, new, entry_id, now };
         let entry = self.store.set_password(change).await?.ok_or(AuthError::NotFound("user"))?;
         self.index.apply([&entry]);
+        self.attempts.forget(user.id).await?;
         Ok(entry.seq)
     }
 

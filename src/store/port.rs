@@ -229,6 +229,9 @@ pub struct NewSession {
     /// The user version that the password was checked at. The session is not
     /// opened when it has moved on.
     pub checked_version: i64,
+    /// The hash that the password was checked against: a user whose version
+    /// another login has lifted meanwhile must still have it.
+    pub checked_hash: PasswordHash,
     /// How many live sessions the user may have on the client, this one
     /// included.
     pub max_sessions: u32,

@@ -54,7 +54,8 @@ async fn admitted<DB: Engine>(
 ) -> Result<Option<Session>, StoreError> {
     let session = &new.session;
     let login = unit.query(sql::RECORD_LOGIN).bind(session.user_id).bind(new.checked_version);
-    let Some(user) = login.bind(session.created_at).optional().await? else { return Ok(None) };
+    let login = login.bind(session.created_at).bind(new.checked_hash.expose());
+    let Some(user) = login.optional().await? else { return Ok(None) };
     let client = unit.query(sql::SELECT_ENABLED_CLIENT).bind(&session.client_id);
     let Some(client) = client.optional().await? else {
         unit.undo();

@@ -146,9 +146,11 @@ statements! {
     // --- sessions ---
     /// Locks the user $1 for a login at $3 and lifts it to the version floor,
     /// if it is enabled and still at version $2. Another login may have lifted
-    /// it meanwhile: only that leads to exactly the floor.
+    /// it meanwhile to exactly the floor; then its hash must be $4 still, or the
+    /// password that was checked may be one of before.
     RECORD_LOGIN = concat!("UPDATE users SET last_login_at = $3, version = ", lifted!(), " \
         WHERE id = $1 AND disabled_at IS NULL AND (version = $2 OR ($2 < version \
+            AND password_hash = $4 \
             AND version = (SELECT h.version_floor FROM revocation_head h))) RETURNING version");
     /// The version of the client $1, if it is enabled.
     SELECT_ENABLED_CLIENT = "SELECT version FROM clients WHERE id = $1 AND disabled_at IS NULL";

@@ -154,3 +154,37 @@ fn two_tallies_say_the_longest_wait() {
     assert_eq!(busy.and(free), busy);
     assert_eq!(free.and(free), free);
 }
+
+/// Places that an outage of ours lost are the account's failures and nobody
+/// else's, and a busy source does not keep them for ever.
+#[test]
+fn lg_35_lost_places_end_after_the_lease() {
+    let start = Timestamp::from_seconds(1_000);
+    let mut tally = Tally::default();
+    tally.reserve(&RULES, start);
+    // Others come and go, and the first one never ends.
+    for minute in 0..2 {
+        let now = start.plus(Duration::from_secs(60 * minute + 30));
+        tally = tally.at(Kind::Source, &RULES, now);
+        tally.reserve(&RULES, now);
+        tally.settle(Kind::Source, Ending::Succeeded, &RULES, now);
+        assert_eq!(tally.pending, 1);
+    }
+    let source = tally.at(Kind::Source, &RULES, start.plus(LEASE));
+    assert_eq!((source.pending, source.failures), (0, 0));
+    let account = tally.at(Kind::Account, &RULES, start.plus(LEASE));
+    assert_eq!((account.pending, account.failures), (0, 1));
+}
+
+/// LG-19 for the account; a source whose callers leave when we are slow has
+/// learnt nothing.
+#[test]
+fn lg_19_who_leaves_has_failed_for_the_account_only() {
+    let now = Timestamp::from_seconds(1_000);
+    for (kind, failures) in [(Kind::Account, 1), (Kind::Source, 0)] {
+        let mut tally = Tally::default();
+        tally.reserve(&RULES, now);
+        tally.settle(kind, Ending::Abandoned, &RULES, now);
+        assert_eq!((tally.pending, tally.failures), (0, failures), "{kind:?}");
+    }
+}

@@ -163,13 +163,16 @@ impl Fixture {
     }
 }
 
+/// The hash of every user here.
+const HASH: &str = "$argon2id$1";
+
 pub(super) fn new_account(name: &str) -> NewAccount {
     NewAccount {
         id: UserId::new(unique()),
         identifiers: vec![Identifier::parse(name).unwrap()],
         display_name: Some("O'Neil -- \"$$\" \\ % _".to_owned()),
         roles: vec![Role::parse("reader").unwrap(), Role::parse("writer").unwrap()],
-        password_hash: PasswordHash::new("$argon2id$1".to_owned()),
+        password_hash: PasswordHash::new(HASH.to_owned()),
     }
 }
 
@@ -196,7 +199,8 @@ pub(super) fn new_session(user: UserId, checked_version: i64) -> NewSession {
         revoked_at: None,
         revoke_reason: None,
     };
-    NewSession { session, checked_version, max_sessions: 100 }
+    let checked_hash = PasswordHash::new(HASH.to_owned());
+    NewSession { session, checked_version, checked_hash, max_sessions: 100 }
 }
 
 /// A refresh by the session's own client, with rotation.
