@@ -16,6 +16,10 @@ use crate::domain::{
 /// Argon2 version 1.3 (RFC 9106 section 3.1).
 const VERSION: u32 = 0x13;
 
+/// The shortest salt that Argon2 takes (RFC 9106 section 3.1): a hash with less
+/// could be imported and never be checked.
+const SALT_LEN_MIN: usize = 8;
+
 /// Bytes of salt in the hashes that we make (RFC 9106 section 4).
 pub(super) const SALT_LEN: usize = 16;
 
@@ -55,6 +59,9 @@ impl Argon2Hash {
             return Err(Malformed("its output has less than 16 bytes"));
         }
         let output = Zeroizing::new(output.as_bytes().to_vec());
+        if salt.len() < SALT_LEN_MIN {
+            return Err(Malformed("its salt is shorter than 8 bytes"));
+        }
         Ok(Self { algorithm, params, salt: salt.to_vec(), output })
     }
 
@@ -186,5 +193,12 @@ mod tests {
             let line = refused.to_string();
             assert!(!line.contains(output) && !line.contains("c29tZXNhbHQ"), "{line}");
         }
+    }
+
+    #[test]
+    fn salts_that_argon2_would_not_take_are_refused() {
+        let with = |salt: &str| Argon2Hash::parse(&GOOD.replace("c29tZXNhbHQ", salt));
+        assert!(with("c29tZXNhbHQ").is_ok(), "8 bytes");
+        assert!(with("c29tZXNhbA").is_err(), "7 bytes");
     }
 }
