@@ -68,8 +68,15 @@ impl Readiness {
 
     /// Compares this machine's clock with the database's until told to stop.
     pub async fn watch_clock(self: Arc<Self>, store: Arc<dyn Store>, stop: CancellationToken) {
+        // Clocks are expected to agree: it is news, even at the start, if not.
+        let mut agreed = true;
         loop {
-            self.compare_clocks(store.as_ref()).await;
+            match clock_difference(self.clock.as_ref(), store.as_ref()).await {
+                Ok(difference) => agreed = self.note(difference, agreed),
+                Err(error) => {
+                    tracing::debug!(error = chain(&error), "the database's clock cannot be read");
+                }
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(CLOCK_CHECK_INTERVAL) => {}
@@ -77,18 +84,18 @@ impl Readiness {
         }
     }
 
-    async fn compare_clocks(&self, store: &dyn Store) {
-        let difference = match clock_difference(self.clock.as_ref(), store).await {
-            Ok(difference) => difference,
-            Err(error) => {
-                tracing::debug!(error = chain(&error), "the database's clock cannot be read");
-                return;
-            }
-        };
+    /// Says so when the clocks begin or cease to agree.
+    fn note(&self, difference: Duration, agreed: bool) -> bool {
         let agree = difference <= CLOCK_DIFFERENCE_MAX;
-        if self.clocks_agree.swap(agree, Ordering::Relaxed) && !agree {
-            tracing::error!(?difference, "this machine's clock and the database's differ");
+        self.clocks_agree.store(agree, Ordering::Relaxed);
+        match (agreed, agree) {
+            (true, false) => {
+                tracing::error!(?difference, "this machine's clock and the database's differ");
+            }
+            (false, true) => tracing::info!("this machine's clock and the database's agree again"),
+            _ => {}
         }
+        agree
     }
 }
 
