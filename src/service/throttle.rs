@@ -5,9 +5,9 @@
 //! 3. Give the place back with what was found, and only then answer.
 //!
 //! The three run in a task of their own, which whoever goes away does not
-//! stop: an attempt that nobody waits for counts as failed. A process that
-//! dies between 1 and 3 leaves a place taken, which counts as failed after
-//! [`crate::domain::throttle::LEASE`].
+//! stop: an attempt that nobody waits for counts as a failure of the account,
+//! but not of the source. A process that dies between 1 and 3 leaves a place
+//! taken, which counts the same after [`crate::domain::throttle::LEASE`].
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -162,14 +162,9 @@ impl Attempts {
         Ok(checked.ok_or(AuthError::DeadlineExceeded)??)
     }
 
-    /// Forgets the failures of a user whom an operator has given another
-    /// password: what was guessed at is gone.
-    pub(super) async fn forget(&self, user: UserId) -> Result<(), AuthError> {
-        let Some(rules) = self.rules else { return Ok(()) };
-        let account = self.fingerprint(Kind::Account, &user_counted(user));
-        let attempt = Attempt { account, source: None, rules, now: self.clock.now() };
-        self.store.end_attempt(attempt, Ending::Succeeded).await?;
-        Ok(())
+    /// What the failures of a user are counted by.
+    pub(super) fn counted_by(&self, user: UserId) -> Fingerprint {
+        self.fingerprint(Kind::Account, &user_counted(user))
     }
 
     fn fingerprint(&self, kind: Kind, text: &str) -> Fingerprint {

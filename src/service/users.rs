@@ -82,8 +82,9 @@ impl Auth {
         if self.store.enable_user(id).await? { Ok(()) } else { Err(AuthError::NotFound("user")) }
     }
 
-    /// Gives a user another password and ends every session. Gives the
-    /// revocation's sequence number.
+    /// Gives a user another password, ends every session, and forgets failed
+    /// logins: what was guessed at is gone. Gives the revocation's sequence
+    /// number.
     pub async fn set_password(
         &self,
         user: &Account,
@@ -96,10 +97,10 @@ impl Auth {
             .map_err(|error| AuthError::invalid("password", error.to_string()))?;
         let new = self.passwords.hash(password).await?;
         let (entry_id, now) = (self.random_uuid()?, self.now());
-        let change = SetPassword { user_id: user.id, new, entry_id, now };
+        let counted_by = self.attempts.counted_by(user.id);
+        let change = SetPassword { user_id: user.id, new, counted_by, entry_id, now };
         let entry = self.store.set_password(change).await?.ok_or(AuthError::NotFound("user"))?;
         self.index.apply([&entry]);
-        self.attempts.forget(user.id).await?;
         Ok(entry.seq)
     }
 

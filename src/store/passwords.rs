@@ -7,7 +7,7 @@ use super::{
     port::{ChangePassword, PasswordChanged, SetPassword, StoreError},
     rotation,
     rows::Fields,
-    sql,
+    sql, throttle,
     unit::Unit,
 };
 use crate::domain::{
@@ -50,6 +50,7 @@ pub(super) async fn set<DB: Engine>(
     let Some(version) = replace(unit, request.user_id, &request.new).await? else {
         return Ok(None);
     };
+    throttle::forget(unit, &request.counted_by).await?;
     let draft = Draft {
         id: request.entry_id,
         target: Target::User { id: request.user_id, min_version: version },

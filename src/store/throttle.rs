@@ -11,7 +11,7 @@ use super::{
     sql,
     unit::Unit,
 };
-use crate::domain::throttle::{Admission, Ending, Kind, Tally};
+use crate::domain::throttle::{Admission, Ending, Fingerprint, Kind, Tally};
 
 /// The answer, if no write is needed for it: a refusal. A flood of refused
 /// attempts shall not keep others from writing.
@@ -81,6 +81,15 @@ pub(super) async fn end<DB: Engine>(
     }
     let global = settle(unit, Kind::Global, "", attempt, *ending).await?;
     Ok(attempt.rules.global_failures.map(i64::from) == Some(global.failures))
+}
+
+/// Forgets what was counted for an account.
+pub(super) async fn forget<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    account: &Fingerprint,
+) -> Result<(), StoreError> {
+    let (kind, subject) = (Kind::Account.as_str(), account.to_string());
+    unit.query(sql::DELETE_TALLY).bind(kind).bind(subject).run().await
 }
 
 async fn settle<DB: Engine>(

@@ -12,6 +12,7 @@ use crate::domain::{
     password::PasswordHash,
     revocation::Revocation,
     session::Session,
+    throttle::Fingerprint,
 };
 
 /// A change by the user, in a session that is to survive it.
@@ -79,6 +80,8 @@ pub struct SetPassword {
     pub user_id: UserId,
     /// The new password's hash.
     pub new: PasswordHash,
+    /// What the user's failed logins are counted by; they are forgotten.
+    pub counted_by: Fingerprint,
     /// Random; the id of the log entry.
     pub entry_id: Uuid,
     /// When.

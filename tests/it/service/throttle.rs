@@ -37,6 +37,7 @@ on_both_engines!(
     lg_34_waits_outlast_restarts,
     lg_35_rows_are_bounded_and_name_nobody,
     lg_36_failures_are_forgotten_after_an_hour,
+    a_password_set_by_an_operator_forgets_failures,
     switched_off_it_counts_nothing,
 );
 
@@ -94,6 +95,18 @@ async fn lg_10_thresholds_are_the_same_for_everybody(engine: Engine) {
     world.login("alice").await;
     fails(&world, "alice", 5).await;
     assert_eq!(wait(world.try_login("alice", PASSWORD).await), Duration::from_secs(1));
+}
+
+async fn a_password_set_by_an_operator_forgets_failures(engine: Engine) {
+    const ANOTHER: &str = "another one than before";
+    let Some(world) = World::new(engine).await else { return };
+    world.user("alice").await;
+    fails(&world, "alice", 5).await;
+    assert_eq!(wait(world.try_login("alice", PASSWORD).await), Duration::from_secs(1));
+    let alice = world.auth().find_user("alice").await.unwrap();
+    world.auth().set_password(&alice, Password::parse(ANOTHER.to_owned())).await.unwrap();
+    fails(&world, "alice", 4).await;
+    world.try_login("alice", ANOTHER).await.unwrap();
 }
 
 /// LG-19: the longer the patience, the further the attempt has come.

@@ -11,6 +11,7 @@ use tokenward::{
         password::PasswordHash,
         revocation::{Reason, Target},
         session::Session,
+        throttle::Fingerprint,
     },
     store::port::{
         ChangePassword, OpenSession, PasswordChanged, RevokeTarget, Rotated, SetPassword,
@@ -233,7 +234,13 @@ async fn vt_31_enabling_revives_no_session(fixture: &Fixture) {
 async fn an_operator_sets_a_password(fixture: &Fixture) {
     let user = fixture.user("alice").await;
     let session = fixture.open(user).await;
-    let set = |user_id| SetPassword { user_id, new: hash("2"), entry_id: unique(), now: at(1) };
+    let set = |user_id| SetPassword {
+        user_id,
+        new: hash("2"),
+        counted_by: Fingerprint::new([1; 32]),
+        entry_id: unique(),
+        now: at(1),
+    };
     let entry = fixture.store.set_password(set(user)).await.unwrap().unwrap();
     assert_eq!(entry.target, Target::User { id: user, min_version: 2 });
     assert_eq!((entry.reason.as_str(), entry.actor.as_str()), ("PASSWORD_CHANGED", "operator"));
