@@ -4,9 +4,9 @@ use tokenward::{
     domain::{
         account::Identifier,
         error::{AuthError, Refusal},
-        password::{Password, PasswordHash},
+        password::PasswordHash,
     },
-    service::{Caller, import::ImportUserRequest, login::LoginRequest},
+    service::import::ImportUserRequest,
 };
 
 use crate::{
@@ -47,16 +47,7 @@ async fn stored(world: &World, username: &str) -> String {
 
 /// Whether this password logs the user in.
 async fn opens(world: &World, username: &str, password: &str) -> bool {
-    let request = LoginRequest {
-        identifier: username.to_owned(),
-        password: Password::parse(password.to_owned()),
-        client_id: String::new(),
-        audience: Vec::new(),
-        scope: String::new(),
-        label: String::new(),
-        no_refresh_token: false,
-    };
-    match world.auth().login(request, &Caller::default()).await {
+    match world.try_login(username, password).await {
         Ok(_) => true,
         Err(AuthError::Unauthenticated(Refusal::InvalidCredentials)) => false,
         Err(error) => panic!("{error}"),
