@@ -203,14 +203,28 @@ impl LiveIndex {
     /// or says that it is not to be had. The wait for a sequence number ends
     /// with the call's deadline.
     pub async fn ready_for(&self, needs: Needs) -> Result<(), AuthError> {
+        let limit = needs.max_staleness.unwrap_or(Duration::MAX);
+        let fresh_for = self.freshness.fresh_for.min(limit);
+        let suffices = |known: &Knowledge| {
+            known.seq() >= needs.min_revocation_seq && self.age_of(known) <= fresh_for
+        };
+        if self.read(suffices)? { Ok(()) } else { self.wait_for(needs, fresh_for, limit).await }
+    }
+
+    async fn wait_for(
+        &self,
+        needs: Needs,
+        fresh_for: Duration,
+        limit: Duration,
+    ) -> Result<(), AuthError> {
         let mut looks = self.looks.subscribe();
-        // One look is asked for; after that the follower's own pace will do.
-        self.ask_for_look(self.read(Knowledge::seq)? < needs.min_revocation_seq);
+        if self.read(Knowledge::seq)? < needs.min_revocation_seq {
+            // One look is asked for; after that the follower's own pace will do.
+            self.wanted.notify_one();
+        }
         while self.read(Knowledge::seq)? < needs.min_revocation_seq {
             looks.changed().await.map_err(|_| not_loaded())?;
         }
-        let limit = needs.max_staleness.unwrap_or(Duration::MAX);
-        let fresh_for = self.freshness.fresh_for.min(limit);
         let began = self.stamp();
         if self.age()? > fresh_for && !self.catch_up_failed.load(Ordering::Relaxed) {
             let seen = *looks.borrow_and_update();
@@ -228,12 +242,6 @@ impl LiveIndex {
     /// Is there knowledge that calls may be answered with?
     pub fn is_usable(&self) -> bool {
         self.check_budget(Duration::MAX).is_ok()
-    }
-
-    fn ask_for_look(&self, wanted: bool) {
-        if wanted {
-            self.wanted.notify_one();
-        }
     }
 
     async fn look_begun_since(&self, began: Stamp, looks: &mut watch::Receiver<u64>) {
