@@ -6,6 +6,7 @@ mod import;
 mod killed;
 mod quickstart;
 mod secrets;
+mod tls;
 mod tour;
 
 use tokenward::grpc::pb::auth::{

@@ -10,4 +10,5 @@ pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod served;
 pub(crate) mod skip;
+pub(crate) mod tls;
 pub(crate) mod world;

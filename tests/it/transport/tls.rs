@@ -1,54 +1,32 @@
 //! TLS on accepted connections.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc};
-
 use axum::{Router, routing::get};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
-};
-use tokenward::listener::{
-    ConnectionLimits,
-    tls::{install_crypto_provider, load},
-};
+use tokenward::listener::{ConnectionLimits, tls::load};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::Instant,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::client::TlsStream;
 
 use super::{SHORT, Server, limits, read_to_end};
+use crate::support::tls::SelfSigned;
 
 struct Setting {
     server: Server,
-    roots: RootCertStore,
+    own: SelfSigned,
 }
 
 impl Setting {
     async fn new(limits: ConnectionLimits) -> Self {
-        install_crypto_provider();
-        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        fs::write(&cert, own.cert.pem()).unwrap();
-        fs::write(&key, own.signing_key.serialize_pem()).unwrap();
-        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-        let config = load(&cert, &key).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(&cert).unwrap()).unwrap();
+        let own = SelfSigned::new();
+        let config = load(&own.certificate(), &own.key()).unwrap();
         let app = Router::new().route("/", get(async || "fine"));
-        Self { server: Server::start_with(app, limits, Some(config)).await, roots }
+        Self { server: Server::start_with(app, limits, Some(config)).await, own }
     }
 
     async fn connect(&self, protocols: &[&str]) -> TlsStream<TcpStream> {
-        let mut config = ClientConfig::builder()
-            .with_root_certificates(self.roots.clone())
-            .with_no_client_auth();
-        config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = self.server.connect().await;
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+        self.own.connect(self.server.connect().await, protocols).await
     }
 
     async fn works(&self) {
