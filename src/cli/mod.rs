@@ -100,7 +100,7 @@ enum Command {
     /// Look into tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Revoke sessions by id. Running servers know a moment later.
+    /// End one session, a user's, a client's, or all. Running servers know a moment later.
     #[command(subcommand)]
     Revoke(revoke::RevokeCommand),
 }
