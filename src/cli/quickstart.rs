@@ -23,7 +23,7 @@ use crate::{
         InactiveReason, LoginRequest, RefreshRequest, RevokeRequest, TokenPair, VerifyRequest,
         VerifyResponse, auth_service_client::AuthServiceClient, revoke_request::Target,
     },
-    service::users::CreateUserRequest,
+    service::{Administrator, users::CreateUserRequest},
 };
 
 const EXAMPLES: &str = "\
@@ -140,7 +140,7 @@ impl Tour {
             display_name: "Demo User".to_owned(),
             roles: vec!["editor".to_owned()],
         };
-        let id = self.auth.create_user(request).await?;
+        let id = self.auth.create_user(request, &Administrator::command_line()).await?;
         step("1. Create a user", &format!("{} is {id}", self.name));
         Ok(())
     }

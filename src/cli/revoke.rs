@@ -7,10 +7,8 @@ use clap::Subcommand;
 use super::{Database, Failure, GlobalArgs, Outcome, output};
 use crate::{
     app::Core,
-    domain::{
-        id::{ClientId, SessionId},
-        revocation::Reason,
-    },
+    domain::id::{ClientId, SessionId},
+    service::Administrator,
     store::port::RevokeTarget,
 };
 
@@ -61,7 +59,7 @@ pub(super) async fn run(command: RevokeCommand, global: &GlobalArgs) -> Outcome 
 }
 
 async fn revoke(core: &Core, target: RevokeTarget, what: &str) -> Outcome {
-    let seq = core.auth.revoke(target, Reason::Operator, "operator").await?;
+    let seq = core.auth.revoke(target, &Administrator::command_line()).await?;
     core.store.close().await;
     let seq = seq.ok_or_else(|| anyhow::anyhow!("there is no such {what}"))?;
     output::line(format_args!("revoked; revocation sequence number {seq}"))

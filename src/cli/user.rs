@@ -15,7 +15,7 @@ use crate::{
         account::{Account, Role},
         clock::Timestamp,
     },
-    service::users::CreateUserRequest,
+    service::{Administrator, users::CreateUserRequest},
 };
 
 /// Users that are read at a time.
@@ -104,7 +104,7 @@ async fn create(args: CreateArgs, global: &GlobalArgs) -> Outcome {
         display_name: args.name.unwrap_or_default(),
         roles: args.roles,
     };
-    let id = core.auth.create_user(request).await?;
+    let id = core.auth.create_user(request, &Administrator::command_line()).await?;
     core.store.close().await;
     output::line(id)
 }
@@ -127,7 +127,7 @@ async fn list(json: bool, global: &GlobalArgs) -> Outcome {
 async fn disable(user: &str, global: &GlobalArgs) -> Outcome {
     let core = global.core(Database::MustExist).await?;
     let id = core.auth.find_user(user).await?.id;
-    let seq = core.auth.disable_user(id).await?;
+    let seq = core.auth.disable_user(id, &Administrator::command_line()).await?;
     core.store.close().await;
     output::line(format_args!("disabled; revocation sequence number {seq}"))
 }
@@ -135,7 +135,7 @@ async fn disable(user: &str, global: &GlobalArgs) -> Outcome {
 async fn enable(user: &str, global: &GlobalArgs) -> Outcome {
     let core = global.core(Database::MustExist).await?;
     let id = core.auth.find_user(user).await?.id;
-    core.auth.enable_user(id).await?;
+    core.auth.enable_user(id, &Administrator::command_line()).await?;
     core.store.close().await;
     output::line("enabled")
 }
@@ -144,7 +144,7 @@ async fn set_password(args: SetPasswordArgs, global: &GlobalArgs) -> Outcome {
     let core = global.core(Database::MustExist).await?;
     let user = core.auth.find_user(&args.user).await?;
     let password = password::read(args.password_file.as_deref()).await?;
-    let seq = core.auth.set_password(&user, password).await?;
+    let seq = core.auth.set_password(&user, password, &Administrator::command_line()).await?;
     core.store.close().await;
     output::line(format_args!("password set; revocation sequence number {seq}"))
 }

@@ -4,6 +4,7 @@
 //! JSON over HTTP and database rows lives at the edges, never here.
 
 pub mod account;
+pub mod audit;
 pub mod claims;
 pub mod clock;
 pub mod entropy;

@@ -38,8 +38,9 @@ impl AuthService for AuthEdge {
         &self,
         request: Request<pb::RefreshRequest>,
     ) -> Result<Response<pb::RefreshResponse>, Status> {
+        let caller = caller(&request);
         let pb::RefreshRequest { refresh_token, client_id } = request.into_inner();
-        let refreshed = self.auth.refresh(refresh_token.into(), &client_id).await?;
+        let refreshed = self.auth.refresh(refresh_token.into(), &client_id, &caller).await?;
         Ok(Response::new(refreshed.into()))
     }
 
@@ -67,13 +68,16 @@ impl AuthService for AuthEdge {
         &self,
         request: Request<pb::RevokeRequest>,
     ) -> Result<Response<pb::RevokeResponse>, Status> {
-        let caller = async || self.auth.authenticate(bearer(request.metadata())?).await;
+        let caller = caller(&request);
+        let claims = async || self.auth.authenticate(bearer(request.metadata())?).await;
         let revocation_seq = match &request.get_ref().target {
-            Some(Target::Token(token)) => self.auth.revoke_token(token).await?,
+            Some(Target::Token(token)) => self.auth.revoke_token(token, &caller).await?,
             Some(Target::SessionId(id)) => {
-                self.auth.revoke_own_session(&caller().await?, id).await?
+                self.auth.revoke_own_session(&claims().await?, id, &caller).await?
             }
-            Some(Target::UserId(id)) => self.auth.revoke_own_sessions(&caller().await?, id).await?,
+            Some(Target::UserId(id)) => {
+                self.auth.revoke_own_sessions(&claims().await?, id, &caller).await?
+            }
             None => return Err(AuthError::invalid("target", "must be given").into()),
         };
         Ok(Response::new(pb::RevokeResponse { revocation_seq }))
@@ -91,7 +95,8 @@ impl AuthService for AuthEdge {
         &self,
         request: Request<pb::RegisterRequest>,
     ) -> Result<Response<pb::RegisterResponse>, Status> {
-        let user = self.auth.register(request.into_inner().into()).await?;
+        let caller = caller(&request);
+        let user = self.auth.register(request.into_inner().into(), &caller).await?;
         Ok(Response::new(pb::RegisterResponse { user_id: user.to_string() }))
     }
 
@@ -110,7 +115,9 @@ impl AuthService for AuthEdge {
         request: Request<pb::ChangePasswordRequest>,
     ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
         let claims = self.auth.authenticate(bearer(request.metadata())?).await?;
-        let changed = self.auth.change_password(&claims, request.into_inner().into()).await?;
+        let caller = caller(&request);
+        let request = request.into_inner().into();
+        let changed = self.auth.change_password(&claims, request, &caller).await?;
         Ok(Response::new(changed.into()))
     }
 }

@@ -28,7 +28,7 @@ use super::{
     deadline,
     forwarded::TrustedProxies,
     late::Late,
-    request::{REQUEST_ID, RequestIds, Source},
+    request::{Arrival, REQUEST_ID, RequestIds},
     status::{self, Answer},
 };
 
@@ -141,8 +141,10 @@ async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -
         source: source(&edge.proxies, &request),
         began: edge.clock.monotonic(),
     };
-    request.extensions_mut().insert(Source(call.source));
     let limit = deadline::of(request.headers(), edge.request_timeout);
+    let deadline = call.began.saturating_add(limit);
+    let arrival = Arrival { source: call.source, id: call.id.clone(), deadline };
+    request.extensions_mut().insert(arrival);
     // Past the deadline the handler is dropped; store steps go on to their end.
     let response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,

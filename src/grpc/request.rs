@@ -4,6 +4,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use axum::http::{Extensions, HeaderMap, HeaderValue};
@@ -56,17 +57,27 @@ fn is_harmless(id: &[u8]) -> bool {
     (1..=REQUEST_ID_MAX_LEN).contains(&id.len()) && id.iter().all(allowed)
 }
 
-/// Where a call comes from, as the edge has found out; `None` when the
-/// transport did not say.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Source(pub(super) Option<IpAddr>);
+/// What the edge has found out about a call.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival {
+    /// Where it comes from; `None` when the transport did not say.
+    pub(super) source: Option<IpAddr>,
+    /// Its id.
+    pub(super) id: HeaderValue,
+    /// When it is given up, by the clock's monotonic time.
+    pub(super) deadline: Duration,
+}
 
 /// Who is at the other end.
 pub(super) fn caller<T>(request: &tonic::Request<T>) -> Caller {
     let user_agent = request.metadata().get("user-agent").and_then(|agent| agent.to_str().ok());
+    let arrival = request.extensions().get::<Arrival>();
+    let id = arrival.and_then(|arrival| arrival.id.to_str().ok());
     Caller {
-        ip: request.extensions().get::<Source>().and_then(|source| source.0),
+        ip: arrival.and_then(|arrival| arrival.source),
         user_agent: user_agent.unwrap_or_default().to_owned(),
+        request_id: id.unwrap_or_default().to_owned(),
+        deadline: arrival.map(|arrival| arrival.deadline),
     }
 }
 

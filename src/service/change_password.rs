@@ -31,7 +31,7 @@ use crate::{
 };
 
 use super::{
-    Auth,
+    Auth, Caller,
     throttle::{Guess, Subjects, user_counted},
     tokens::TokenPair,
 };
@@ -67,11 +67,12 @@ impl Auth {
     /// wrong password is answered on the time grid of refused logins.
     pub async fn change_password(
         &self,
-        caller: &AccessClaims,
+        claims: &AccessClaims,
         request: ChangePasswordRequest,
+        _caller: &Caller,
     ) -> Result<ChangedPassword, AuthError> {
         let began = self.clock.monotonic();
-        let result = self.try_change_password(caller, request).await;
+        let result = self.try_change_password(claims, request).await;
         if let Err(AuthError::Unauthenticated(Refusal::InvalidCredentials)) = result {
             self.wait_for_grid(began).await;
         }
@@ -80,19 +81,19 @@ impl Auth {
 
     async fn try_change_password(
         &self,
-        caller: &AccessClaims,
+        claims: &AccessClaims,
         request: ChangePasswordRequest,
     ) -> Result<ChangedPassword, AuthError> {
         let revoked = AuthError::Unauthenticated(Refusal::Revoked);
         let (current, new) = self.check_passwords(request.current, request.new)?;
         let refresh = match &request.refresh_token {
-            Some(token) => Some(self.check_own_refresh_token(token, caller)?),
+            Some(token) => Some(self.check_own_refresh_token(token, claims)?),
             None => None,
         };
         // A client that the configuration has no more is none to go on with.
-        let (_, client) = self.policy.client(caller.client_id.as_str()).map_err(|_| revoked)?;
+        let (_, client) = self.policy.client(claims.client_id.as_str()).map_err(|_| revoked)?;
         let (session, account, revocation_seq) =
-            self.settle(caller, refresh.as_ref(), client, &current, new).await?;
+            self.settle(claims, refresh.as_ref(), client, &current, new).await?;
         let tokens =
             self.mint_generation(&client.lifetimes, &session, &account, refresh.is_some()).await?;
         Ok(ChangedPassword { tokens, session_id: session.id, revocation_seq })
@@ -102,17 +103,17 @@ impl Auth {
     /// made anew in between.
     async fn settle(
         &self,
-        caller: &AccessClaims,
+        claims: &AccessClaims,
         refresh: Option<&RefreshClaims>,
         client: &ClientPolicy,
         current: &Password,
         new: Password,
     ) -> Result<(Session, Account, i64), AuthError> {
         for _ in 0..ATTEMPTS {
-            let (checked, account) = self.check_current(caller, current).await?;
+            let (checked, account) = self.check_current(claims, current).await?;
             let new = self.passwords.hash(accept_for(new.clone(), &account)?).await?;
-            let change = self.change(caller, refresh, client, checked, new)?;
-            match self.change_in_store(change, caller).await? {
+            let change = self.change(claims, refresh, client, checked, new)?;
+            match self.change_in_store(change, claims).await? {
                 PasswordChanged::Changed { session, account, revocation } => {
                     return Ok((session, account, revocation.seq));
                 }
@@ -151,34 +152,34 @@ impl Auth {
     fn check_own_refresh_token(
         &self,
         token: &SecretString,
-        caller: &AccessClaims,
+        claims: &AccessClaims,
     ) -> Result<RefreshClaims, AuthError> {
-        let claims = self.check_refresh_token(token.expose_secret(), self.now())?;
-        let its = (claims.session_id, claims.subject, &claims.client_id);
-        if its != (caller.session_id, caller.subject, &caller.client_id) {
+        let refresh = self.check_refresh_token(token.expose_secret(), self.now())?;
+        let its = (refresh.session_id, refresh.subject, &refresh.client_id);
+        if its != (claims.session_id, claims.subject, &claims.client_id) {
             let rule = "must be of the same session as the access token";
             return Err(AuthError::invalid("refresh_token", rule));
         }
-        Ok(claims)
+        Ok(refresh)
     }
 
     /// The hash that the current password matches, and whose it is.
     async fn check_current(
         &self,
-        caller: &AccessClaims,
+        claims: &AccessClaims,
         current: &Password,
     ) -> Result<(PasswordHash, Account), AuthError> {
         // What the store knows may be newer than what this process knows of
         // the log: a disabled user's token is none.
-        let found = self.store.credentials_of(caller.subject).await?;
+        let found = self.store.credentials_of(claims.subject).await?;
         let found = found.filter(|credentials| {
             let account = &credentials.account;
-            account.disabled_at.is_none() && account.version == caller.user_version
+            account.disabled_at.is_none() && account.version == claims.user_version
         });
         let credentials = found.ok_or(AuthError::Unauthenticated(Refusal::Revoked))?;
         let stored = credentials.password_hash;
         // Whoever stole an access token guesses as slowly as at the login.
-        let subjects = Subjects { account: &user_counted(caller.subject), source: None };
+        let subjects = Subjects { account: &user_counted(claims.subject), source: None };
         let guess = Guess { password: current.clone(), stored: stored.clone(), enabled: true };
         let check = self.attempts.check(subjects, guess).await?;
         let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
@@ -188,7 +189,7 @@ impl Auth {
 
     fn change(
         &self,
-        caller: &AccessClaims,
+        claims: &AccessClaims,
         refresh: Option<&RefreshClaims>,
         client: &ClientPolicy,
         checked: PasswordHash,
@@ -199,16 +200,17 @@ impl Auth {
         let ends_with_access_token = refresh.is_none();
         let session_end = now.plus(client.lifetimes.access).floor_to_second();
         Ok(ChangePassword {
-            user_id: caller.subject,
+            user_id: claims.subject,
             checked,
             new,
-            session_id: caller.session_id,
-            client_id: caller.client_id.clone(),
+            session_id: claims.session_id,
+            client_id: claims.client_id.clone(),
             // A refresh token of before the last change is none, beside
             // whatever access token.
-            user_version: refresh
-                .map_or(caller.user_version, |claims| claims.user_version.min(caller.user_version)),
-            generation: refresh.map(|claims| claims.generation),
+            user_version: refresh.map_or(claims.user_version, |refresh| {
+                refresh.user_version.min(claims.user_version)
+            }),
+            generation: refresh.map(|refresh| refresh.generation),
             replay_window: self.policy.replay_window,
             idle: client.lifetimes.idle.filter(|_| !ends_with_access_token),
             session_end: ends_with_access_token.then_some(session_end),
@@ -223,10 +225,10 @@ impl Auth {
     async fn change_in_store(
         &self,
         change: ChangePassword,
-        caller: &AccessClaims,
+        claims: &AccessClaims,
     ) -> Result<PasswordChanged, AuthError> {
         let (store, index) = (Arc::clone(&self.store), Arc::clone(&self.index));
-        let (session, user) = (caller.session_id, caller.subject);
+        let (session, user) = (claims.session_id, claims.subject);
         let step = tokio::spawn(async move {
             let outcome = store.change_password(change).await?;
             match &outcome {

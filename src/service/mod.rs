@@ -5,6 +5,7 @@
 //! and answers. `Verify` asks only the memory: [`index`] holds the live part
 //! of the revocation log, and [`follow`] keeps it fresh.
 
+mod administrator;
 pub mod change_password;
 pub mod follow;
 pub mod import;
@@ -22,13 +23,14 @@ pub mod tokens;
 pub mod users;
 pub mod verify;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
 use crate::{
     crypto::port::{JwksDocument, Passwords, TokenKeys},
     domain::{
+        audit::{Actor, Origin},
         clock::{Clock, Timestamp},
         entropy::{Entropy, EntropyError, random_uuid},
         error::{AuthError, Fault},
@@ -36,6 +38,8 @@ use crate::{
     },
     store::port::Store,
 };
+
+pub use administrator::Administrator;
 
 use index::LiveIndex;
 use throttle::Attempts;
@@ -78,6 +82,19 @@ pub struct Caller {
     pub ip: Option<IpAddr>,
     /// The `user-agent` it sent; cut to 256 bytes when it is stored.
     pub user_agent: String,
+    /// The call's id, as its answer and the logs have it.
+    pub request_id: String,
+    /// Until when it waits, by [`Clock::monotonic`]; `None`: as long as it
+    /// takes.
+    pub deadline: Option<Duration>,
+}
+
+impl Caller {
+    /// What is remembered of it when it does something in the name of `actor`.
+    pub(crate) fn acting_as(&self, actor: Actor) -> Origin {
+        let source = self.ip.map(|ip| ip.to_canonical().to_string()).unwrap_or_default();
+        Origin { actor, source, request_id: self.request_id.clone() }
+    }
 }
 
 impl Auth {

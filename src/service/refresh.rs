@@ -25,7 +25,7 @@ use crate::{
     store::port::{Rotate, Rotated},
 };
 
-use super::{Auth, tokens::TokenPair};
+use super::{Auth, Caller, tokens::TokenPair};
 
 /// What a refresh gave.
 #[derive(Clone, Debug)]
@@ -45,6 +45,7 @@ impl Auth {
         &self,
         token: SecretString,
         client_id: &str,
+        _caller: &Caller,
     ) -> Result<Refreshed, AuthError> {
         let now = self.now();
         let (client_id, client) = self.policy.client(client_id)?;

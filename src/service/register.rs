@@ -1,18 +1,24 @@
 //! `Register`: strangers create their own users, if they may.
 
 use crate::domain::{
+    audit::Actor,
     error::{AuthError, Denial},
     id::UserId,
 };
 
-use super::{Auth, users::CreateUserRequest};
+use super::{Auth, Caller, users::CreateUserRequest};
 
 impl Auth {
     /// Creates a user for whoever asks, without any role.
-    pub async fn register(&self, request: CreateUserRequest) -> Result<UserId, AuthError> {
+    pub async fn register(
+        &self,
+        request: CreateUserRequest,
+        caller: &Caller,
+    ) -> Result<UserId, AuthError> {
         if !self.policy.registration {
             return Err(AuthError::PermissionDenied(Denial::RegistrationDisabled));
         }
-        self.create_user(CreateUserRequest { roles: Vec::new(), ..request }).await
+        let origin = caller.acting_as(Actor::Anonymous);
+        self.new_user(CreateUserRequest { roles: Vec::new(), ..request }, origin).await
     }
 }

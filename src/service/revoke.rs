@@ -12,6 +12,7 @@
 use crate::{
     crypto::port::KeyPurpose,
     domain::{
+        audit::{Actor, Origin},
         claims::{AccessClaims, RefreshClaims},
         clock::Timestamp,
         error::{AuthError, Denial, Refusal},
@@ -22,13 +23,13 @@ use crate::{
     store::port::{Revoke, RevokeTarget},
 };
 
-use super::{Auth, index::Knowledge};
+use super::{Administrator, Auth, Caller, index::Knowledge};
 
 impl Auth {
     /// Ends the session of a token, whatever the token's kind or age, as
     /// long as its signature is ours. Gives the sequence number from which
     /// on any replica knows.
-    pub async fn revoke_token(&self, token: &str) -> Result<i64, AuthError> {
+    pub async fn revoke_token(&self, token: &str, caller: &Caller) -> Result<i64, AuthError> {
         if token.is_empty() {
             return Err(AuthError::invalid("token", "must not be empty"));
         }
@@ -36,7 +37,8 @@ impl Auth {
         let Some(session) = self.session_of(token, now)? else {
             return self.index.read(Knowledge::seq);
         };
-        let seq = self.revoke(RevokeTarget::Session(session), Reason::Logout, "token").await?;
+        let (target, origin) = (RevokeTarget::Session(session), caller.acting_as(Actor::Bearer));
+        let seq = self.revoke_for(target, Reason::Logout, origin).await?;
         // What was revoked long ago is answered with the newest number, as what
         // was never ours is.
         Ok(self.index.read(Knowledge::seq)?.max(seq.unwrap_or_default()))
@@ -47,29 +49,33 @@ impl Auth {
     /// happens.
     pub async fn revoke_own_session(
         &self,
-        caller: &AccessClaims,
+        claims: &AccessClaims,
         id: &str,
+        caller: &Caller,
     ) -> Result<i64, AuthError> {
         let id = SessionId::parse(id)
             .map_err(|error| AuthError::invalid("session_id", error.to_string()))?;
-        let target = RevokeTarget::OwnSession { id, owner: caller.subject };
-        let seq = self.revoke(target, Reason::Logout, "user").await?;
+        let target = RevokeTarget::OwnSession { id, owner: claims.subject };
+        let origin = caller.acting_as(Actor::User(claims.subject));
+        let seq = self.revoke_for(target, Reason::Logout, origin).await?;
         Ok(self.index.read(Knowledge::seq)?.max(seq.unwrap_or_default()))
     }
 
     /// Ends every session of the caller's user, who must be the one named.
     pub async fn revoke_own_sessions(
         &self,
-        caller: &AccessClaims,
+        claims: &AccessClaims,
         user: &str,
+        caller: &Caller,
     ) -> Result<i64, AuthError> {
         let user = UserId::parse(user)
             .map_err(|error| AuthError::invalid("user_id", error.to_string()))?;
-        if user != caller.subject {
+        if user != claims.subject {
             return Err(AuthError::PermissionDenied(Denial::NotOwnSessions));
         }
-        let target = RevokeTarget::OwnSessions { user, version: caller.user_version };
-        let seq = self.revoke(target, Reason::Logout, "user").await?;
+        let target = RevokeTarget::OwnSessions { user, version: claims.user_version };
+        let origin = caller.acting_as(Actor::User(user));
+        let seq = self.revoke_for(target, Reason::Logout, origin).await?;
         seq.ok_or(AuthError::Unauthenticated(Refusal::Revoked))
     }
 
@@ -77,10 +83,19 @@ impl Auth {
     pub async fn revoke(
         &self,
         target: RevokeTarget,
+        admin: &Administrator,
+    ) -> Result<Option<i64>, AuthError> {
+        self.revoke_for(target, Reason::Operator, admin.origin()).await
+    }
+
+    pub(super) async fn revoke_for(
+        &self,
+        target: RevokeTarget,
         reason: Reason,
-        actor: &'static str,
+        origin: Origin,
     ) -> Result<Option<i64>, AuthError> {
         let (entry_id, now) = (self.random_uuid()?, self.now());
+        let actor = origin.actor.kind();
         let request = Revoke { target, reason, actor, entry_id, now };
         let Some(entry) = self.store.revoke(request).await? else {
             return Ok(None);

@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         account::{Account, Identifier, NewAccount, Role},
+        audit::Origin,
         entropy::random_uuid,
         error::{AuthError, FieldViolation},
         id::UserId,
@@ -12,7 +13,7 @@ use crate::{
     store::port::{CreateUser, RevokeTarget, SetPassword},
 };
 
-use super::Auth;
+use super::{Administrator, Auth};
 
 /// The most roles that a user can have. They all go into its tokens.
 pub const ROLES_MAX: usize = 64;
@@ -36,7 +37,19 @@ pub struct CreateUserRequest {
 
 impl Auth {
     /// Creates a user. At least one identifier is needed.
-    pub async fn create_user(&self, request: CreateUserRequest) -> Result<UserId, AuthError> {
+    pub async fn create_user(
+        &self,
+        request: CreateUserRequest,
+        admin: &Administrator,
+    ) -> Result<UserId, AuthError> {
+        self.new_user(request, admin.origin()).await
+    }
+
+    pub(super) async fn new_user(
+        &self,
+        request: CreateUserRequest,
+        _origin: Origin,
+    ) -> Result<UserId, AuthError> {
         let now = self.now();
         let checked = self.check_new_user(request)?;
         let id = UserId::new(random_uuid(self.entropy.as_ref())?);
@@ -71,14 +84,14 @@ impl Auth {
 
     /// Ends every session of a user, who cannot log in any more. Gives the
     /// revocation's sequence number.
-    pub async fn disable_user(&self, id: UserId) -> Result<i64, AuthError> {
-        let seq =
-            self.revoke(RevokeTarget::DisableUser(id), Reason::UserDisabled, "operator").await?;
+    pub async fn disable_user(&self, id: UserId, admin: &Administrator) -> Result<i64, AuthError> {
+        let target = RevokeTarget::DisableUser(id);
+        let seq = self.revoke_for(target, Reason::UserDisabled, admin.origin()).await?;
         seq.ok_or(AuthError::NotFound("user"))
     }
 
     /// Lets a disabled user log in again. Sessions of before stay dead.
-    pub async fn enable_user(&self, id: UserId) -> Result<(), AuthError> {
+    pub async fn enable_user(&self, id: UserId, _admin: &Administrator) -> Result<(), AuthError> {
         if self.store.enable_user(id).await? { Ok(()) } else { Err(AuthError::NotFound("user")) }
     }
 
@@ -89,6 +102,7 @@ impl Auth {
         &self,
         user: &Account,
         password: Result<Password, InvalidPassword>,
+        _admin: &Administrator,
     ) -> Result<i64, AuthError> {
         let identifiers = [&user.username, &user.email].into_iter().flatten();
         let password = password

@@ -5,11 +5,8 @@ use std::collections::HashSet;
 
 use secrecy::ExposeSecret as _;
 use tokenward::{
-    domain::{
-        error::{AuthError, Refusal},
-        revocation::Reason,
-    },
-    service::refresh::Refreshed,
+    domain::error::{AuthError, Refusal},
+    service::{Administrator, refresh::Refreshed},
     store::port::RevokeTarget,
 };
 
@@ -113,7 +110,8 @@ async fn vi_20_vi_21_vi_23_what_was_revoked_is_dead() {
     let bobs = trial.world.login("bob").await;
     let kept = trial.world.login("alice").await;
     let (auth, forge) = (trial.world.auth(), &trial.forge);
-    let revoke = |target| auth.revoke(target, Reason::Operator, "operator");
+    let operator = Administrator::command_line();
+    let revoke = |target| auth.revoke(target, &operator);
     revoke(RevokeTarget::Session(trial.login.session_id)).await.expect("revoked");
     revoke(RevokeTarget::DisableUser(bob)).await.expect("disabled");
     let sid = |of: &str| forge.with_claims(&claims_of(of).set("sid", forge.claims.raw("sid")));

@@ -7,9 +7,8 @@ use tokenward::{
     domain::{
         clock::Timestamp,
         error::{AuthError, Refusal},
-        revocation::Reason,
     },
-    service::verify::InactiveReason,
+    service::{Administrator, verify::InactiveReason},
     store::port::RevokeTarget,
 };
 
@@ -141,7 +140,7 @@ async fn vc_27_an_old_version_is_dead_whatever_its_dates() {
     let forge = &trial.forge;
     let version: i64 = forge.claims.raw("ver").parse().expect("a number");
     for target in [RevokeTarget::User(trial.user), RevokeTarget::All] {
-        trial.world.auth().revoke(target, Reason::Operator, "operator").await.expect("revoked");
+        trial.world.auth().revoke(target, &Administrator::command_line()).await.expect("revoked");
     }
     trial.world.look().await;
     let dates = [(NOW - 800, NOW + 1), (NOW, NOW + 600), (NOW + 60, NOW + 900)];

@@ -13,7 +13,7 @@ use tokenward::{
         revocation::Reason,
     },
     service::{
-        Caller,
+        Administrator, Caller,
         change_password::{ChangePasswordRequest, ChangedPassword},
         login::{LoggedIn, LoginRequest},
         verify::InactiveReason,
@@ -63,7 +63,7 @@ async fn change(
         new: password(new),
         refresh_token: login.tokens.refresh_token.clone(),
     };
-    world.auth().change_password(&caller(world, login).await, request).await
+    world.auth().change_password(&caller(world, login).await, request, &Caller::default()).await
 }
 
 fn refusal<T: std::fmt::Debug>(result: Result<T, AuthError>) -> Refusal {
@@ -238,7 +238,7 @@ async fn ad_16_a_disabled_user_changes_nothing_not_even_on_a_replica_that_has_no
     let user = world.user("alice").await;
     let login = world.login("alice").await;
     let claims = caller(&world, &login).await;
-    world.auth().disable_user(user).await.unwrap();
+    world.auth().disable_user(user, &Administrator::command_line()).await.unwrap();
 
     // Each credential that she has, where nobody knows yet.
     let stale = replica.auth.authenticate(Some(login.tokens.access_token.expose_secret())).await;
@@ -248,10 +248,13 @@ async fn ad_16_a_disabled_user_changes_nothing_not_even_on_a_replica_that_has_no
         new: password(NEW),
         refresh_token: login.tokens.refresh_token.clone(),
     };
-    let refused = replica.auth.change_password(&claims, request).await;
+    let refused = replica.auth.change_password(&claims, request, &Caller::default()).await;
     assert_eq!(refusal(refused), Refusal::Revoked);
     let token = login.tokens.refresh_token.clone().unwrap();
-    assert_eq!(refusal(replica.auth.refresh(token, "").await), Refusal::Revoked);
+    assert_eq!(
+        refusal(replica.auth.refresh(token, "", &Caller::default()).await),
+        Refusal::Revoked
+    );
     let login = replica.auth.login(login_request("alice", PASSWORD), &Caller::default()).await;
     assert_eq!(refusal(login), Refusal::InvalidCredentials);
     assert!(world.auth().find_user("alice").await.unwrap().disabled_at.is_some());
@@ -302,16 +305,21 @@ async fn vt_31_an_operator_sets_a_password_and_enables(engine: Engine) {
     let user = world.user("alice").await;
     let before = world.login("alice").await;
     let account = auth.find_user("alice").await.unwrap();
-    auth.set_password(&account, password(NEW)).await.unwrap();
+    auth.set_password(&account, password(NEW), &Administrator::command_line()).await.unwrap();
     assert!(is_dead(&world, &before.tokens.access_token, &Reason::PasswordChanged).await);
     assert_eq!(refusal(world.try_login("alice", PASSWORD).await), Refusal::InvalidCredentials);
     for bad in ["short", "the one of Alice, truly"] {
-        assert_eq!(fields(auth.set_password(&account, password(bad)).await), ["password"]);
+        assert_eq!(
+            fields(
+                auth.set_password(&account, password(bad), &Administrator::command_line()).await
+            ),
+            ["password"]
+        );
     }
 
     let between = world.try_login("alice", NEW).await.unwrap();
-    auth.disable_user(user).await.unwrap();
-    auth.enable_user(user).await.unwrap();
+    auth.disable_user(user, &Administrator::command_line()).await.unwrap();
+    auth.enable_user(user, &Administrator::command_line()).await.unwrap();
     for old in [&before, &between] {
         assert!(matches!(
             world.verify(&old.tokens.access_token).await.reason,
@@ -323,7 +331,10 @@ async fn vt_31_an_operator_sets_a_password_and_enables(engine: Engine) {
     let after = world.try_login("alice", NEW).await.unwrap();
     assert_eq!(world.verify(&after.tokens.access_token).await.reason, None);
     let nobody = tokenward::domain::id::UserId::new(Uuid::from_u128(9));
-    assert!(matches!(auth.enable_user(nobody).await, Err(AuthError::NotFound("user"))));
+    assert!(matches!(
+        auth.enable_user(nobody, &Administrator::command_line()).await,
+        Err(AuthError::NotFound("user"))
+    ));
 }
 
 async fn vt_10_one_ends_ones_own_sessions(engine: Engine) {
@@ -333,7 +344,7 @@ async fn vt_10_one_ends_ones_own_sessions(engine: Engine) {
     let (mine, other) = (world.login("alice").await, world.login("alice").await);
     let his = world.login("bob").await;
     let claims = caller(&world, &mine).await;
-    let end = async |id: &str| auth.revoke_own_session(&claims, id).await;
+    let end = async |id: &str| auth.revoke_own_session(&claims, id, &Caller::default()).await;
 
     let nothing = end(&Uuid::from_u128(9).to_string()).await.unwrap();
     assert_eq!(end(&his.session_id.to_string()).await.unwrap(), nothing, "no oracle");
@@ -346,7 +357,7 @@ async fn vt_10_one_ends_ones_own_sessions(engine: Engine) {
     assert_eq!(end(&other.session_id.to_string()).await.unwrap(), first, "once is enough");
     assert_eq!(world.verify(&mine.tokens.access_token).await.reason, None);
 
-    let all = async |id: &str| auth.revoke_own_sessions(&claims, id).await;
+    let all = async |id: &str| auth.revoke_own_sessions(&claims, id, &Caller::default()).await;
     let denied = all(&bob.to_string()).await;
     let expected = AuthError::PermissionDenied(Denial::NotOwnSessions);
     assert_eq!(denied.unwrap_err().to_string(), expected.to_string());

@@ -8,7 +8,7 @@ use tokenward::{
         clock::{Clock as _, SystemClock},
         error::{AuthError, Refusal},
     },
-    service::{Caller, login::LoginRequest, verify::InactiveReason},
+    service::{Administrator, Caller, login::LoginRequest, verify::InactiveReason},
 };
 
 use crate::{
@@ -36,7 +36,7 @@ async fn p6_all_failures_are_one_answer(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     world.user("alice").await;
     let bob = world.user("bob").await;
-    world.auth().disable_user(bob).await.unwrap();
+    world.auth().disable_user(bob, &Administrator::command_line()).await.unwrap();
     for (name, password) in [
         ("alice", "not the password"),
         ("nobody", PASSWORD),

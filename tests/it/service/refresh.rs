@@ -10,7 +10,7 @@ use tokenward::{
         error::{AuthError, Refusal},
         revocation::Reason,
     },
-    service::verify::InactiveReason,
+    service::{Administrator, Caller, verify::InactiveReason},
     store::port::RevokeTarget,
 };
 
@@ -105,7 +105,7 @@ async fn p2_nothing_is_minted_after_a_user_wide_revocation(engine: Engine) {
         sessions.push(world.login("alice").await.tokens);
     }
     let target = RevokeTarget::User(user);
-    world.auth().revoke(target, Reason::Operator, "operator").await.unwrap().unwrap();
+    world.auth().revoke(target, &Administrator::command_line()).await.unwrap().unwrap();
     for tokens in &sessions {
         let token = tokens.refresh_token.as_ref().unwrap();
         assert_eq!(refusal(world.refresh(token).await), Refusal::Revoked);
@@ -191,7 +191,7 @@ async fn rf_26_a_disabled_user_cannot_refresh(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     let user = world.user("alice").await;
     let tokens = world.login("alice").await.tokens;
-    world.auth().disable_user(user).await.unwrap();
+    world.auth().disable_user(user, &Administrator::command_line()).await.unwrap();
     assert_eq!(refusal(world.refresh(&tokens.refresh_token.unwrap()).await), Refusal::Revoked);
     // LG-32, LG-03: nor log in, with the right password either.
     let login = world.try_login("alice", crate::support::world::PASSWORD).await;
@@ -213,7 +213,7 @@ async fn rf_30_another_client_is_refused_and_consumes_nothing(engine: Engine) {
     let Some(world) = World::with(engine, change).await else { return };
     world.user("alice").await;
     let token = world.login("alice").await.tokens.refresh_token.unwrap();
-    let stranger = world.auth().refresh(token.clone(), "other").await;
+    let stranger = world.auth().refresh(token.clone(), "other", &Caller::default()).await;
     assert_eq!(refusal(stranger), Refusal::ClientMismatch);
     assert!(!world.refresh(&token).await.unwrap().replayed);
 }

@@ -7,9 +7,9 @@ use tokenward::{
     domain::{
         error::{AuthError, Refusal},
         id::{ClientId, SessionId},
-        revocation::Reason,
     },
     service::{
+        Administrator, Caller,
         index::Needs,
         verify::{InactiveReason, Question},
     },
@@ -44,7 +44,11 @@ async fn p1_revoked_is_dead_when_the_answer_is_there(engine: Engine) {
         let tokens = world.login("alice").await.tokens;
         assert_eq!(world.verify(&tokens.access_token).await.reason, None);
         // No look at the log in between.
-        world.auth().revoke_token(tokens.access_token.expose_secret()).await.unwrap();
+        world
+            .auth()
+            .revoke_token(tokens.access_token.expose_secret(), &Caller::default())
+            .await
+            .unwrap();
         assert!(is_dead(&world, &tokens.access_token).await);
         let again = world.refresh(tokens.refresh_token.as_ref().unwrap()).await;
         assert!(matches!(again, Err(AuthError::Unauthenticated(Refusal::Revoked))));
@@ -57,7 +61,7 @@ async fn p1_another_replica_knows_after_its_next_look(engine: Engine) {
     world.user("alice").await;
     let tokens = world.login("alice").await.tokens;
     let token = tokens.access_token.expose_secret().to_owned();
-    let seq = world.auth().revoke_token(&token).await.unwrap();
+    let seq = world.auth().revoke_token(&token, &Caller::default()).await.unwrap();
 
     let verdict = replica.auth.verify(&question(&token)).await.unwrap();
     assert_eq!(verdict.reason, None, "it has not looked yet");
@@ -83,11 +87,15 @@ async fn rv_any_token_of_the_session_ends_it(engine: Engine) {
     world.advance(Duration::from_mins(20)).await;
     let new = world.refresh(new.refresh_token.as_ref().unwrap()).await.unwrap().tokens;
     assert_eq!(world.verify(&old.access_token).await.reason, Some(InactiveReason::Expired));
-    world.auth().revoke_token(old.access_token.expose_secret()).await.unwrap();
+    world.auth().revoke_token(old.access_token.expose_secret(), &Caller::default()).await.unwrap();
     assert!(is_dead(&world, &new.access_token).await);
 
     let other = world.login("alice").await.tokens;
-    world.auth().revoke_token(other.refresh_token.unwrap().expose_secret()).await.unwrap();
+    world
+        .auth()
+        .revoke_token(other.refresh_token.unwrap().expose_secret(), &Caller::default())
+        .await
+        .unwrap();
     assert!(is_dead(&world, &other.access_token).await);
 }
 
@@ -101,10 +109,10 @@ async fn rv_garbage_is_answered_alike_and_changes_nothing(engine: Engine) {
     let last = if forged.ends_with("AA") { "BB" } else { "AA" };
     forged.replace_range(forged.len() - 40..forged.len() - 38, last);
     for garbage in ["x", "a.b.c", &forged] {
-        world.auth().revoke_token(garbage).await.expect("no oracle");
+        world.auth().revoke_token(garbage, &Caller::default()).await.expect("no oracle");
     }
     assert_eq!(world.verify(&tokens.access_token).await.reason, None);
-    let empty = world.auth().revoke_token("").await;
+    let empty = world.auth().revoke_token("", &Caller::default()).await;
     assert!(matches!(empty, Err(AuthError::InvalidArgument(_))));
 }
 
@@ -113,8 +121,8 @@ async fn rv_revoking_twice_is_revoking_once(engine: Engine) {
     world.user("alice").await;
     let tokens = world.login("alice").await.tokens;
     let token = tokens.access_token.expose_secret();
-    let first = world.auth().revoke_token(token).await.unwrap();
-    let second = world.auth().revoke_token(token).await.unwrap();
+    let first = world.auth().revoke_token(token, &Caller::default()).await.unwrap();
+    let second = world.auth().revoke_token(token, &Caller::default()).await.unwrap();
     assert_eq!(first, second);
     assert_eq!(world.core.store.log_after(0, 10).await.unwrap().len(), 1);
 }
@@ -124,7 +132,7 @@ async fn rv_22_every_kind_of_revocation_kills_its_set_only(engine: Engine) {
     let alice = world.user("alice").await;
     world.user("bob").await;
     let revoke = async |target| {
-        world.auth().revoke(target, Reason::Operator, "operator").await.expect("revoked")
+        world.auth().revoke(target, &Administrator::command_line()).await.expect("revoked")
     };
 
     let (one, two) = (world.login("alice").await, world.login("alice").await);
@@ -161,7 +169,7 @@ async fn vt_22_a_cold_start_knows_what_was_revoked_before(engine: Engine) {
     world.user("alice").await;
     let tokens = world.login("alice").await.tokens;
     let token = tokens.access_token.expose_secret().to_owned();
-    world.auth().revoke_token(&token).await.unwrap();
+    world.auth().revoke_token(&token, &Caller::default()).await.unwrap();
 
     let fresh = world.replica_without_look().await;
     let early = fresh.auth.verify(&question(&token)).await;
@@ -178,7 +186,7 @@ async fn vt_31_a_new_login_does_not_revive_an_old_session(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     world.user("alice").await;
     let old = world.login("alice").await.tokens;
-    world.auth().revoke_token(old.access_token.expose_secret()).await.unwrap();
+    world.auth().revoke_token(old.access_token.expose_secret(), &Caller::default()).await.unwrap();
     world.login("alice").await;
     world.look().await;
     assert!(is_dead(&world, &old.access_token).await);

@@ -10,7 +10,8 @@ use tokenward::{
     domain::error::{AuthError, Refusal},
     domain::password::Password,
     service::{
-        Caller, change_password::ChangePasswordRequest, login::LoggedIn, users::CreateUserRequest,
+        Administrator, Caller, change_password::ChangePasswordRequest, login::LoggedIn,
+        users::CreateUserRequest,
     },
 };
 
@@ -74,7 +75,7 @@ async fn lg_10_thresholds_are_the_same_for_everybody(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     world.user("alice").await;
     let bob = world.user("bob").await;
-    world.auth().disable_user(bob).await.unwrap();
+    world.auth().disable_user(bob, &Administrator::command_line()).await.unwrap();
     let cases =
         [("alice", "wrong"), ("bob", PASSWORD), ("nobody", PASSWORD), ("no body\u{131}", "wrong")];
     for (name, password) in cases {
@@ -104,7 +105,11 @@ async fn a_password_set_by_an_operator_forgets_failures(engine: Engine) {
     fails(&world, "alice", 5).await;
     assert_eq!(wait(world.try_login("alice", PASSWORD).await), Duration::from_secs(1));
     let alice = world.auth().find_user("alice").await.unwrap();
-    world.auth().set_password(&alice, Password::parse(ANOTHER.to_owned())).await.unwrap();
+    world
+        .auth()
+        .set_password(&alice, Password::parse(ANOTHER.to_owned()), &Administrator::command_line())
+        .await
+        .unwrap();
     fails(&world, "alice", 4).await;
     world.try_login("alice", ANOTHER).await.unwrap();
 }
@@ -156,7 +161,7 @@ async fn lg_21_lg_22_all_names_of_a_user_count_together(engine: Engine) {
         display_name: String::new(),
         roles: Vec::new(),
     };
-    world.auth().create_user(request).await.unwrap();
+    world.auth().create_user(request, &Administrator::command_line()).await.unwrap();
     for name in ["alice", "ALICE", "alice@example.org", "Alice@EXAMPLE.org", "aLiCe"] {
         fails(&world, name, 1).await;
     }
@@ -327,7 +332,7 @@ async fn lg_20_a_stolen_access_token_is_no_way_around(engine: Engine) {
             new: Password::parse("another horse, another staple".to_owned()),
             refresh_token: None,
         };
-        world.auth().change_password(&caller, request).await
+        world.auth().change_password(&caller, request, &Caller::default()).await
     };
     for _ in 0..5 {
         let wrong = change("not the password").await;

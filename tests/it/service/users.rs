@@ -7,7 +7,7 @@ use tokenward::{
         error::{AuthError, Denial, Refusal},
         password::Password,
     },
-    service::users::CreateUserRequest,
+    service::{Administrator, Caller, users::CreateUserRequest},
 };
 
 use crate::{
@@ -34,24 +34,37 @@ fn request(username: &str, email: &str, password: &str) -> CreateUserRequest {
 async fn users_are_created_with_valid_unique_names(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     let auth = world.auth();
-    auth.create_user(request("Alice", "alice@example.org", PASSWORD)).await.unwrap();
+    auth.create_user(
+        request("Alice", "alice@example.org", PASSWORD),
+        &Administrator::command_line(),
+    )
+    .await
+    .unwrap();
     for (username, email, taken) in [
         ("aLICE", "", "username"),
         ("", "ALICE@example.org", "email"),
         ("new", "alice@example.org", "email"),
     ] {
-        let again = auth.create_user(request(username, email, PASSWORD)).await;
+        let again = auth
+            .create_user(request(username, email, PASSWORD), &Administrator::command_line())
+            .await;
         assert!(
             matches!(again, Err(AuthError::AlreadyExists(field)) if field == taken),
             "{again:?}"
         );
     }
     // What was refused left nothing behind.
-    assert!(auth.create_user(request("new", "", PASSWORD)).await.is_ok());
+    assert!(
+        auth.create_user(request("new", "", PASSWORD), &Administrator::command_line())
+            .await
+            .is_ok()
+    );
     assert_eq!(auth.users(None, 10).await.unwrap().len(), 2);
 
     let bad = CreateUserRequest { roles: vec!["No Role".into()], ..request("a b", "x", "short") };
-    let Err(AuthError::InvalidArgument(violations)) = auth.create_user(bad).await else {
+    let Err(AuthError::InvalidArgument(violations)) =
+        auth.create_user(bad, &Administrator::command_line()).await
+    else {
         panic!("accepted")
     };
     let fields: Vec<_> = violations.iter().map(|violation| violation.field).collect();
@@ -60,14 +73,14 @@ async fn users_are_created_with_valid_unique_names(engine: Engine) {
 
 async fn s4_3_strangers_register_if_they_may(engine: Engine) {
     let Some(closed) = World::new(engine).await else { return };
-    let refused = closed.auth().register(request("alice", "", PASSWORD)).await;
+    let refused = closed.auth().register(request("alice", "", PASSWORD), &Caller::default()).await;
     let denied = AuthError::PermissionDenied(Denial::RegistrationDisabled);
     assert_eq!(refused.unwrap_err().to_string(), denied.to_string());
 
     let open = |s: &mut Settings| s.registration.enabled = true;
     let Some(world) = World::with(engine, open).await else { return };
     let greedy = CreateUserRequest { roles: vec!["admin".into()], ..request("bob", "", PASSWORD) };
-    let id = world.auth().register(greedy).await.unwrap();
+    let id = world.auth().register(greedy, &Caller::default()).await.unwrap();
     let claims = {
         let tokens = world.login("bob").await.tokens;
         world.verify(&tokens.access_token).await.claims.unwrap().claims
@@ -87,7 +100,11 @@ async fn sessions_are_listed_for_their_owner(engine: Engine) {
         opened.push(world.login("alice").await);
     }
     let ended = opened.remove(1);
-    world.auth().revoke_token(ended.tokens.access_token.expose_secret()).await.unwrap();
+    world
+        .auth()
+        .revoke_token(ended.tokens.access_token.expose_secret(), &Caller::default())
+        .await
+        .unwrap();
 
     let bearer = opened[0].tokens.access_token.expose_secret();
     let caller = world.auth().authenticate(Some(bearer)).await.unwrap();

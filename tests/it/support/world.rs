@@ -16,7 +16,7 @@ use tokenward::{
     crypto::generate::{self, KeyBits},
     domain::{account::Identifier, error::AuthError, id::UserId, password::Password},
     service::{
-        Auth, Caller,
+        Administrator, Auth, Caller,
         login::{LoggedIn, LoginRequest},
         refresh::Refreshed,
         users::CreateUserRequest,
@@ -179,7 +179,7 @@ impl World {
             display_name: String::new(),
             roles: vec!["reader".to_owned()],
         };
-        self.auth().create_user(request).await.expect("a new user")
+        self.auth().create_user(request, &Administrator::command_line()).await.expect("a new user")
     }
 
     pub(crate) async fn login(&self, username: &str) -> LoggedIn {
@@ -195,7 +195,7 @@ impl World {
     }
 
     pub(crate) async fn refresh(&self, token: &SecretString) -> Result<Refreshed, AuthError> {
-        self.auth().refresh(token.clone(), "").await
+        self.auth().refresh(token.clone(), "", &Caller::default()).await
     }
 
     pub(crate) async fn verify(&self, token: &SecretString) -> Verdict {

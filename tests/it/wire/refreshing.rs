@@ -6,10 +6,11 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use prost::Message as _;
 use tokenward::{
-    domain::{id::UserId, revocation::Reason},
+    domain::id::UserId,
     grpc::pb::auth::{
         InactiveReason, RefreshResponse, VerifyResponse, auth_service_client::AuthServiceClient,
     },
+    service::Administrator,
     store::port::RevokeTarget,
 };
 use tokio::sync::Barrier;
@@ -99,7 +100,7 @@ async fn p2_after_a_user_wide_revocation_no_session_mints_anything(engine: Engin
     });
     let racing: Vec<_> = racing.collect();
     let target = RevokeTarget::User(user);
-    served.auth.revoke(target, Reason::Operator, "operator").await.unwrap().unwrap();
+    served.auth.revoke(target, &Administrator::command_line()).await.unwrap().unwrap();
     for outcome in join_all(racing).await {
         match outcome.unwrap() {
             Ok(won) => tokens.push(won.into_inner().tokens.unwrap()),
