@@ -13,6 +13,7 @@ use crate::{
     config::Settings,
     crypto::{
         cost::HashingParams,
+        digest::sha256,
         entropy::SystemEntropy,
         key_directory::KeyringError,
         keyring::{Keyring, TokenLives},
@@ -150,7 +151,8 @@ impl Core {
         provider::install().map_err(|error| StartError::Workers(error.to_string()))?;
         let policy = Arc::new(settings.policy().map_err(StartError::Config)?);
         let store =
-            store::connect(&database_url(settings), store_options(settings, access)).await?;
+            store::connect(&database_url(settings), store_options(settings, access), sha256)
+                .await?;
         let (head, session_life) = claim(store.as_ref(), &policy, &environment, access).await?;
         let workers = start_workers(settings)?;
         let lives = TokenLives { access: head.max_access_lifetime(), refresh: session_life };
@@ -273,9 +275,13 @@ fn spawn_background(
     tasks.spawn(follower.run(stop.clone()));
     tasks.spawn(Arc::clone(&core.readiness).watch_clock(store(), stop.clone()));
     let clock = Arc::clone(&core.environment.clock);
-    let (interval, batch) = (settings.sweep.interval.0, settings.sweep.batch);
+    let rules = sweep::Rules {
+        interval: settings.sweep.interval.0,
+        batch: settings.sweep.batch,
+        audit_retention: settings.audit.retention.0,
+    };
     let readiness = Arc::clone(&core.readiness);
-    tasks.spawn(sweep::run(store(), clock, readiness, interval, batch, stop.clone()));
+    tasks.spawn(sweep::run(store(), clock, readiness, rules, stop.clone()));
 }
 
 async fn claim(

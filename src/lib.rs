@@ -21,6 +21,7 @@
 //! | [`store`] | users, sessions and the revocation log, in SQLite or PostgreSQL |
 //! | [`grpc`], [`http`] | the two edges; `grpc/status.rs` is the one table of errors |
 //! | [`listener`] | accepted connections: TLS, limits, draining |
+//! | [`audit_lines`] | the audit log, as lines among the logs |
 //! | [`peers`] | how much one peer may take of what there is |
 //! | [`config`] | every setting with its default and bounds |
 //! | [`app`] | puts the parts together; the only place that names concrete adapters |
@@ -32,6 +33,7 @@
 //! [`domain::error::AuthError`], whatever it came through.
 
 pub mod app;
+pub mod audit_lines;
 pub mod cli;
 pub mod config;
 pub mod crypto;

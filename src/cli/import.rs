@@ -21,7 +21,7 @@ use crate::{
         error::{AuthError, FieldViolation},
     },
     service::{
-        Auth,
+        Administrator, Auth,
         import::{IMPORT_BATCH, ImportUserRequest},
     },
 };
@@ -139,7 +139,9 @@ async fn import(
             }
         }
     }
-    for (line, result) in lines.into_iter().zip(auth.import_users(requests).await?) {
+    for (line, result) in
+        lines.into_iter().zip(auth.import_users(requests, &Administrator::command_line()).await?)
+    {
         let result = result.map_or_else(RowResult::of, |id| Ok(RowResult::Created(id)))?;
         results.push((line, result));
     }

@@ -32,7 +32,7 @@ use crate::{
     },
     domain::error::chain,
     store::ConnectError,
-    telemetry,
+    telemetry::{self, AuditLines},
 };
 
 const EXAMPLES: &str = "\
@@ -201,7 +201,7 @@ impl GlobalArgs {
     /// The service for commands that manage and sign nothing.
     async fn core(&self, database: Database) -> Result<Core, Failure> {
         let settings = self.settings(&[])?;
-        start_logging(&settings)?;
+        start_logging(&settings, AuditLines::Silent)?;
         if database == Database::MayBeNew {
             prepare_data_dir(&settings)?;
         }
@@ -213,8 +213,8 @@ impl GlobalArgs {
     }
 }
 
-fn start_logging(settings: &Settings) -> Result<(), Failure> {
-    telemetry::init(&settings.log).map_err(Failure::Usage)
+fn start_logging(settings: &Settings, audit_lines: AuditLines) -> Result<(), Failure> {
+    telemetry::init(&settings.log, audit_lines).map_err(Failure::Usage)
 }
 
 /// Makes the data folder, for its owner only, when something will be put

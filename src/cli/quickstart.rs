@@ -24,6 +24,7 @@ use crate::{
         VerifyResponse, auth_service_client::AuthServiceClient, revoke_request::Target,
     },
     service::{Administrator, users::CreateUserRequest},
+    telemetry::AuditLines,
 };
 
 const EXAMPLES: &str = "\
@@ -56,7 +57,7 @@ pub(super) async fn run(args: QuickstartArgs, global: &GlobalArgs) -> Outcome {
             "quickstart serves without TLS; unset tls.certificate and tls.key".to_owned(),
         ));
     }
-    start_logging(&settings)?;
+    start_logging(&settings, AuditLines::Silent)?;
     prepare_data_dir(&settings)?;
     println!(
         "Tokenward {}\nkeys:     {}\ndatabase: {}\n",

@@ -5,7 +5,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{GlobalArgs, Outcome, prepare_data_dir, start_logging};
-use crate::app::{Access, Core, Environment, Server};
+use crate::{
+    app::{Access, Core, Environment, Server},
+    telemetry::AuditLines,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +39,7 @@ pub(super) async fn run(args: ServeArgs, global: &GlobalArgs) -> Outcome {
         ("grpc.listen", args.grpc_listen),
         ("http.listen", args.http_listen),
     ])?;
-    start_logging(&settings)?;
+    start_logging(&settings, AuditLines::Told)?;
     prepare_data_dir(&settings)?;
     let core = Core::open(&settings, Environment::system(), Access::Serve).await?;
     let server = Server::bind(settings, core).await?;

@@ -64,6 +64,7 @@ impl Settings {
             login_failure_grid: self.password.failure_grid.0,
             throttle: self.throttle.enabled.then(|| throttle(&self.throttle)),
             registration: self.registration.enabled,
+            audit_failed_identifiers: self.audit.failed_identifiers,
         })
     }
 }

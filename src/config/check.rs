@@ -77,6 +77,7 @@ impl Check {
         self.span("revocation.staleness_budget", s.revocation.staleness_budget, secs(1), mins(60));
         self.span("sweep.interval", s.sweep.interval, secs(1), days(1));
         self.number("sweep.batch", s.sweep.batch, 1, 100_000);
+        self.span("audit.retention", s.audit.retention, days(1), days(3_650));
         self.span("shutdown.grace", s.shutdown.grace, secs(0), mins(5));
         self.span("shutdown.drain", s.shutdown.drain, secs(0), mins(10));
     }

@@ -93,6 +93,10 @@ pub struct Settings {
     #[config(nested)]
     pub sweep: SweepSettings,
 
+    /// The log of who did what.
+    #[config(nested)]
+    pub audit: AuditSettings,
+
     /// Start and stop.
     #[config(nested)]
     pub shutdown: ShutdownSettings,
@@ -494,6 +498,21 @@ pub struct SweepSettings {
     /// Range: 1 to 100000.
     #[config(env = "TOKENWARD_SWEEP_BATCH", default = 1_000)]
     pub batch: u32,
+}
+
+/// The audit log: a table, and log lines of the target tokenward::audit.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct AuditSettings {
+    /// How long entries are kept in the table.
+    /// Range: 1day to 3650days.
+    #[config(env = "TOKENWARD_AUDIT_RETENTION", default = "90days")]
+    pub retention: Span,
+
+    /// Whether failed logins are told with what was typed as identifier. It may
+    /// be a password, typed into the wrong field.
+    #[config(env = "TOKENWARD_AUDIT_FAILED_IDENTIFIERS", default = false)]
+    pub failed_identifiers: bool,
 }
 
 /// Stopping.

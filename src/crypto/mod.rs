@@ -9,6 +9,7 @@
 //! passwords were hashed with, by us or by others, `stored_hash` tells apart.
 
 pub mod cost;
+pub mod digest;
 pub mod entropy;
 mod foreign;
 pub mod generate;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use argon2::Algorithm;
 use async_trait::async_trait;
-use aws_lc_rs::digest;
 use zeroize::Zeroizing;
 
 use super::{
     cost::HashingParams,
+    digest::sha256,
     hash_memory::HashMemory,
     phc::{Argon2Hash, OUTPUT_LEN, SALT_LEN, compute},
     port::{CryptoError, PasswordCheck, Passwords},
@@ -94,10 +94,7 @@ impl Passwords for Argon2Passwords {
     }
 
     fn fingerprint(&self, text: &str) -> Fingerprint {
-        let mut bytes = [0; 32];
-        let digest = digest::digest(&digest::SHA256, text.as_bytes());
-        bytes.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
-        Fingerprint::new(bytes)
+        Fingerprint::new(sha256(text.as_bytes()))
     }
 }
 

@@ -170,6 +170,8 @@ pub struct Policy {
     pub throttle: Option<ThrottleRules>,
     /// May strangers create users?
     pub registration: bool,
+    /// Does the audit log say by which identifier a login has failed?
+    pub audit_failed_identifiers: bool,
 }
 
 /// What a login was granted; the session remembers it.

@@ -22,6 +22,9 @@ pub struct Session {
     /// session was used for. Its tokens carry this one, never the current one,
     /// so that refreshing cannot outlive a user-wide revocation.
     pub user_version: i64,
+    /// The lowest user version whose refresh tokens it takes. Only a change of
+    /// the password raises it.
+    pub min_refresh_version: i64,
     /// The client it belongs to.
     pub client_id: ClientId,
     /// The client's version at login.
@@ -144,7 +147,7 @@ impl Standing {
             // The session has survived a change of the password; this token,
             // perhaps the reason for it, has not. It gets no successor, and it
             // cannot end the session either: it would be the thief's last word.
-            && presented.user_version >= session.user_version;
+            && presented.user_version >= session.min_refresh_version;
         if session.revoked_at.is_some() {
             Some(Refusal::Revoked)
         } else if session.has_expired(presented.now) {
@@ -178,6 +181,7 @@ mod tests {
                 id: SessionId::new(Uuid::from_u128(2)),
                 user_id,
                 user_version: 3,
+                min_refresh_version: 3,
                 client_id: client(),
                 client_version: 1,
                 generation: 7,

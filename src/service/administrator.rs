@@ -1,8 +1,11 @@
 //! Who may administer.
 
-use crate::domain::audit::{Actor, Origin};
+use crate::{
+    domain::audit::{Actor, Origin},
+    store::port::Context,
+};
 
-use super::Caller;
+use super::{Auth, Caller};
 
 /// Somebody who may administer: whoever has one has been judged. The calls
 /// that need it cannot be made without.
@@ -21,5 +24,12 @@ impl Administrator {
     /// In whose name something happens.
     pub(super) fn origin(&self) -> Origin {
         self.caller.acting_as(self.actor.clone())
+    }
+}
+
+impl Auth {
+    /// What a step in the store is told of who wants it.
+    pub(super) fn context(&self, admin: &Administrator) -> Context {
+        Context { origin: admin.origin(), now: self.now() }
     }
 }

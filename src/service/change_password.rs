@@ -20,6 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::{
     domain::{
         account::Account,
+        audit::{Action, Actor, Event, Origin},
         claims::{AccessClaims, RefreshClaims},
         error::{AuthError, Fault, FieldViolation, Refusal},
         id::SessionId,
@@ -62,6 +63,14 @@ pub struct ChangedPassword {
     pub revocation_seq: i64,
 }
 
+/// Whose password is changed, in which session, and who asks.
+struct Change<'a> {
+    claims: &'a AccessClaims,
+    refresh: Option<&'a RefreshClaims>,
+    client: &'a ClientPolicy,
+    origin: Origin,
+}
+
 impl Auth {
     /// Changes the password of the user whose access token the caller has. A
     /// wrong password is answered on the time grid of refused logins.
@@ -69,10 +78,10 @@ impl Auth {
         &self,
         claims: &AccessClaims,
         request: ChangePasswordRequest,
-        _caller: &Caller,
+        caller: &Caller,
     ) -> Result<ChangedPassword, AuthError> {
         let began = self.clock.monotonic();
-        let result = self.try_change_password(claims, request).await;
+        let result = self.try_change_password(claims, request, caller).await;
         if let Err(AuthError::Unauthenticated(Refusal::InvalidCredentials)) = result {
             self.wait_for_grid(began).await;
         }
@@ -83,6 +92,7 @@ impl Auth {
         &self,
         claims: &AccessClaims,
         request: ChangePasswordRequest,
+        caller: &Caller,
     ) -> Result<ChangedPassword, AuthError> {
         let revoked = AuthError::Unauthenticated(Refusal::Revoked);
         let (current, new) = self.check_passwords(request.current, request.new)?;
@@ -92,8 +102,13 @@ impl Auth {
         };
         // A client that the configuration has no more is none to go on with.
         let (_, client) = self.policy.client(claims.client_id.as_str()).map_err(|_| revoked)?;
-        let (session, account, revocation_seq) =
-            self.settle(claims, refresh.as_ref(), client, &current, new).await?;
+        let change = Change {
+            claims,
+            refresh: refresh.as_ref(),
+            client,
+            origin: caller.acting_as(Actor::User(claims.subject)),
+        };
+        let (session, account, revocation_seq) = self.settle(&change, &current, new).await?;
         let tokens =
             self.mint_generation(&client.lifetimes, &session, &account, refresh.is_some()).await?;
         Ok(ChangedPassword { tokens, session_id: session.id, revocation_seq })
@@ -103,17 +118,15 @@ impl Auth {
     /// made anew in between.
     async fn settle(
         &self,
-        claims: &AccessClaims,
-        refresh: Option<&RefreshClaims>,
-        client: &ClientPolicy,
+        change: &Change<'_>,
         current: &Password,
         new: Password,
     ) -> Result<(Session, Account, i64), AuthError> {
         for _ in 0..ATTEMPTS {
-            let (checked, account) = self.check_current(claims, current).await?;
+            let (checked, account) = self.check_current(change, current).await?;
             let new = self.passwords.hash(accept_for(new.clone(), &account)?).await?;
-            let change = self.change(claims, refresh, client, checked, new)?;
-            match self.change_in_store(change, claims).await? {
+            let request = self.change(change, checked, new)?;
+            match self.change_in_store(request).await? {
                 PasswordChanged::Changed { session, account, revocation } => {
                     return Ok((session, account, revocation.seq));
                 }
@@ -166,9 +179,10 @@ impl Auth {
     /// The hash that the current password matches, and whose it is.
     async fn check_current(
         &self,
-        claims: &AccessClaims,
+        change: &Change<'_>,
         current: &Password,
     ) -> Result<(PasswordHash, Account), AuthError> {
+        let claims = change.claims;
         // What the store knows may be newer than what this process knows of
         // the log: a disabled user's token is none.
         let found = self.store.credentials_of(claims.subject).await?;
@@ -180,7 +194,13 @@ impl Auth {
         let stored = credentials.password_hash;
         // Whoever stole an access token guesses as slowly as at the login.
         let subjects = Subjects { account: &user_counted(claims.subject), source: None };
-        let guess = Guess { password: current.clone(), stored: stored.clone(), enabled: true };
+        let failure = Event::new(Action::ChangePassword, &change.origin, self.now())
+            .refused("WRONG_PASSWORD")
+            .user(claims.subject)
+            .session(claims.session_id)
+            .client(claims.client_id.clone());
+        let guess =
+            Guess { password: current.clone(), stored: stored.clone(), enabled: true, failure };
         let check = self.attempts.check(subjects, guess).await?;
         let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
         let checked = stored.filter(|_| check.matches).ok_or(wrong)?;
@@ -189,12 +209,11 @@ impl Auth {
 
     fn change(
         &self,
-        claims: &AccessClaims,
-        refresh: Option<&RefreshClaims>,
-        client: &ClientPolicy,
+        change: &Change<'_>,
         checked: PasswordHash,
         new: PasswordHash,
     ) -> Result<ChangePassword, AuthError> {
+        let Change { claims, refresh, client, origin } = change;
         // Read only now: the hashes may have waited.
         let now = self.now();
         let ends_with_access_token = refresh.is_none();
@@ -214,6 +233,7 @@ impl Auth {
             replay_window: self.policy.replay_window,
             idle: client.lifetimes.idle.filter(|_| !ends_with_access_token),
             session_end: ends_with_access_token.then_some(session_end),
+            origin: origin.clone(),
             entry_id: self.random_uuid()?,
             now,
         })
@@ -222,13 +242,9 @@ impl Auth {
     /// The step in the store, and what this process must know of it: both in
     /// a task of their own, since a caller that hangs up must not keep the
     /// others alive here, nor silence an alarm.
-    async fn change_in_store(
-        &self,
-        change: ChangePassword,
-        claims: &AccessClaims,
-    ) -> Result<PasswordChanged, AuthError> {
+    async fn change_in_store(&self, change: ChangePassword) -> Result<PasswordChanged, AuthError> {
         let (store, index) = (Arc::clone(&self.store), Arc::clone(&self.index));
-        let (session, user) = (claims.session_id, claims.subject);
+        let (session, user) = (change.session_id, change.user_id);
         let step = tokio::spawn(async move {
             let outcome = store.change_password(change).await?;
             match &outcome {

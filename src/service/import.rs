@@ -10,7 +10,7 @@ use crate::{
     store::port::CreateUser,
 };
 
-use super::{Auth, users::Profile};
+use super::{Administrator, Auth, users::Profile};
 
 /// Users that are best imported in one call: one commit for all of them, and
 /// a transaction so short that logins do not wait for it.
@@ -39,8 +39,8 @@ impl Auth {
     pub async fn import_users(
         &self,
         requests: Vec<ImportUserRequest>,
+        admin: &Administrator,
     ) -> Result<Vec<Result<UserId, AuthError>>, AuthError> {
-        let now = self.now();
         let mut results = Vec::with_capacity(requests.len());
         let mut accounts = Vec::with_capacity(requests.len());
         for request in requests {
@@ -55,7 +55,8 @@ impl Auth {
         if accounts.is_empty() {
             return Ok(results);
         }
-        let mut outcomes = self.store.create_users(accounts, now).await?.into_iter();
+        let mut outcomes =
+            self.store.create_users(accounts, self.context(admin)).await?.into_iter();
         for result in results.iter_mut().filter(|result| result.is_ok()) {
             if let Some(CreateUser::Taken(field)) = outcomes.next() {
                 *result = Err(AuthError::AlreadyExists(field));

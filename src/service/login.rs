@@ -11,15 +11,16 @@
 //! A process that dies after step 3 leaves a session without tokens, which
 //! expires; one that dies before leaves nothing.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use crate::{
     domain::{
         account::{IDENTIFIER_MAX_LEN, Identifier},
+        audit::{Action, Actor, Event, Origin},
         clock::Timestamp,
         entropy::sortable_uuid,
         error::{AuthError, FieldViolation, Refusal, chain},
-        id::{SessionId, UserId},
+        id::{ClientId, SessionId, UserId},
         issuance,
         password::{InvalidPassword, Password, PasswordHash},
         policy::{ClientPolicy, Grant},
@@ -91,7 +92,8 @@ impl Auth {
         let password = check_form(&request)?;
         let (grant, client) =
             self.policy.grant(&request.client_id, &request.audience, &request.scope)?;
-        let credentials = self.check_credentials(&request.identifier, password, caller.ip).await?;
+        let credentials =
+            self.check_credentials(&request.identifier, password, &grant.client_id, caller).await?;
         // Read only now: the hash may have waited, and the tokens' lives and the
         // revocations of sessions that must go are counted from here.
         let now = self.now();
@@ -113,7 +115,8 @@ impl Auth {
             .expires_at;
             session.idle_expires_at = None;
         }
-        self.open(session, credentials, client, !request.no_refresh_token).await
+        let origin = caller.acting_as(Actor::User(credentials.account.id));
+        self.open(session, credentials, client, origin, !request.no_refresh_token).await
     }
 
     /// Reads the credentials and checks the password; makes the hash again
@@ -122,7 +125,8 @@ impl Auth {
         &self,
         identifier: &str,
         password: Password,
-        source: Option<IpAddr>,
+        client: &ClientId,
+        caller: &Caller,
     ) -> Result<Credentials, AuthError> {
         let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
         // What cannot be an identifier is nobody's, and costs what nobody costs.
@@ -134,8 +138,12 @@ impl Auth {
         let stored = found.as_ref().and_then(|c| c.password_hash.clone());
         let enabled = found.as_ref().is_some_and(|c| c.account.disabled_at.is_none());
         let account = counted_as(found.as_ref(), parsed.ok().as_ref(), identifier);
-        let guess = Guess { password: password.clone(), stored: stored.clone(), enabled };
-        let check = self.attempts.check(Subjects { account: &account, source }, guess).await?;
+        let failure = Event::new(Action::Login, &caller.acting_as(Actor::Anonymous), self.now());
+        let failure = failure.client(client.clone());
+        let failure = self.describe_failure(failure, found.as_ref(), identifier);
+        let guess = Guess { password: password.clone(), stored: stored.clone(), enabled, failure };
+        let subjects = Subjects { account: &account, source: caller.ip };
+        let check = self.attempts.check(subjects, guess).await?;
         let credentials = found.filter(|c| check.matches && c.account.disabled_at.is_none());
         let credentials = credentials.ok_or(wrong)?;
         if let Some(old) = stored.filter(|_| check.outdated)
@@ -145,6 +153,31 @@ impl Auth {
             tracing::warn!(error = chain(&error), "a password hash could not be made anew");
         }
         Ok(credentials)
+    }
+
+    /// What the audit log says if the password is not right: for operators,
+    /// why; and by which identifier only if the configuration says so.
+    fn describe_failure(
+        &self,
+        event: Event,
+        found: Option<&Credentials>,
+        identifier: &str,
+    ) -> Event {
+        let event = match found {
+            None => event.refused("UNKNOWN_IDENTIFIER"),
+            Some(Credentials { account, .. }) if account.disabled_at.is_some() => {
+                event.refused("USER_DISABLED").user(account.id)
+            }
+            Some(Credentials { account, password_hash: None }) => {
+                event.refused("NO_PASSWORD").user(account.id)
+            }
+            Some(Credentials { account, .. }) => event.refused("WRONG_PASSWORD").user(account.id),
+        };
+        if self.policy.audit_failed_identifiers {
+            event.detail(format!("identifier={}", cut(identifier, IDENTIFIER_MAX_LEN)))
+        } else {
+            event
+        }
     }
 
     async fn rehash(
@@ -170,6 +203,7 @@ impl Auth {
             id: SessionId::new(sortable_uuid(self.entropy.as_ref(), now)?),
             user_id: credentials.account.id,
             user_version: credentials.account.version,
+            min_refresh_version: 0,
             client_id: grant.client_id,
             client_version: 0, // The store knows.
             generation: 1,
@@ -194,6 +228,7 @@ impl Auth {
         session: Session,
         credentials: Credentials,
         client: &ClientPolicy,
+        origin: Origin,
         with_refresh_token: bool,
     ) -> Result<LoggedIn, AuthError> {
         let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
@@ -202,6 +237,7 @@ impl Auth {
             checked_version: credentials.account.version,
             checked_hash: credentials.password_hash.ok_or(wrong)?,
             max_sessions: client.max_sessions_per_user,
+            origin,
         };
         let (session, account) = match self.store.open_session(new).await? {
             OpenSession::Opened { session, account, ended } => {

@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     crypto::port::KeyPurpose,
     domain::{
+        audit::Actor,
         claims::RefreshClaims,
         clock::Timestamp,
         error::{AuthError, Fault, Refusal},
@@ -45,7 +46,7 @@ impl Auth {
         &self,
         token: SecretString,
         client_id: &str,
-        _caller: &Caller,
+        caller: &Caller,
     ) -> Result<Refreshed, AuthError> {
         let now = self.now();
         let (client_id, client) = self.policy.client(client_id)?;
@@ -62,6 +63,7 @@ impl Auth {
             rotation: client.rotation,
             idle: client.lifetimes.idle,
             entry_id: self.random_uuid()?,
+            origin: caller.acting_as(Actor::User(claims.subject)),
         };
         let (session, account, replayed) = match self.rotate(request, claims.subject).await? {
             Rotated::Advanced { session, account } => (session, account, false),

@@ -1,7 +1,7 @@
 //! `Register`: strangers create their own users, if they may.
 
 use crate::domain::{
-    audit::Actor,
+    audit::{Action, Actor},
     error::{AuthError, Denial},
     id::UserId,
 };
@@ -19,6 +19,7 @@ impl Auth {
             return Err(AuthError::PermissionDenied(Denial::RegistrationDisabled));
         }
         let origin = caller.acting_as(Actor::Anonymous);
-        self.new_user(CreateUserRequest { roles: Vec::new(), ..request }, origin).await
+        let request = CreateUserRequest { roles: Vec::new(), ..request };
+        self.new_user(request, Action::Register, &origin).await
     }
 }

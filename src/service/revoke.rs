@@ -95,8 +95,7 @@ impl Auth {
         origin: Origin,
     ) -> Result<Option<i64>, AuthError> {
         let (entry_id, now) = (self.random_uuid()?, self.now());
-        let actor = origin.actor.kind();
-        let request = Revoke { target, reason, actor, entry_id, now };
+        let request = Revoke { target, reason, origin, entry_id, now };
         let Some(entry) = self.store.revoke(request).await? else {
             return Ok(None);
         };

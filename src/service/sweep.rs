@@ -9,7 +9,7 @@ use crate::{
         clock::{Clock, Stamp, Timestamp},
         error::chain,
     },
-    store::port::{Store, StoreError, Swept},
+    store::port::{Store, StoreError, Sweep, Swept},
 };
 
 use super::readiness::Readiness;
@@ -20,26 +20,36 @@ const BATCHES_MAX: u32 = 100;
 /// Between two transactions, so that logins get their turn.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Deletes expired rows each `interval` until told to stop; at most `batch`
-/// rows of a kind in one transaction, so that it never holds up a login. A
-/// clock that cannot be trusted deletes nothing.
+/// What is swept, and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Time between two rounds.
+    pub interval: Duration,
+    /// The most rows of a kind in one transaction, so that no login has to
+    /// wait for it.
+    pub batch: u32,
+    /// How long the audit log is kept.
+    pub audit_retention: Duration,
+}
+
+/// Deletes rows whose time is over until told to stop. A clock that cannot be
+/// trusted deletes nothing.
 pub async fn run(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     readiness: Arc<Readiness>,
-    interval: Duration,
-    batch: u32,
+    rules: Rules,
     stop: CancellationToken,
 ) {
     let started = Stamp::of(clock.as_ref());
     loop {
         let round = async {
-            tokio::time::sleep(interval).await;
+            tokio::time::sleep(rules.interval).await;
             if !readiness.clocks_agree() {
                 return;
             }
             let now = Stamp::of(clock.as_ref()).prudent_wall(started);
-            match remove_all(store.as_ref(), now, batch).await {
+            match remove_all(store.as_ref(), now, rules).await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "removed expired rows"),
                 Err(error) => {
@@ -54,10 +64,12 @@ pub async fn run(
 }
 
 /// Goes on while there is more, and gives how many rows went.
-async fn remove_all(store: &dyn Store, now: Timestamp, batch: u32) -> Result<u64, StoreError> {
+async fn remove_all(store: &dyn Store, now: Timestamp, rules: Rules) -> Result<u64, StoreError> {
+    let audit_before = now.minus(rules.audit_retention);
+    let sweep = Sweep { now, audit_before, limit: rules.batch };
     let mut removed = 0_u64;
     for _ in 0..BATCHES_MAX {
-        let Swept { rows, more } = store.sweep(now, batch).await?;
+        let Swept { rows, more } = store.sweep(sweep).await?;
         removed = removed.saturating_add(rows);
         if !more {
             break;

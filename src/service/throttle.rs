@@ -14,8 +14,10 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::sync::oneshot::{self, Sender};
 
 use crate::{
+    audit_lines,
     crypto::port::{CryptoError, PasswordCheck, Passwords},
     domain::{
+        audit::Event,
         clock::Clock,
         error::{AuthError, Fault},
         id::UserId,
@@ -23,7 +25,7 @@ use crate::{
         throttle::{Admission, Ending, Fingerprint, Kind, ThrottleRules},
     },
     peers::network,
-    store::port::{Attempt, Store},
+    store::port::{Attempt, EndAttempt, Store},
 };
 
 use super::lanes::{First, Lanes};
@@ -39,6 +41,8 @@ pub(super) struct Guess {
     pub(super) stored: Option<PasswordHash>,
     /// May the user log in at all? A right password is a failure otherwise.
     pub(super) enabled: bool,
+    /// What the audit log says if it is not the right one.
+    pub(super) failure: Event,
 }
 
 /// Whom an attempt is counted for.
@@ -77,9 +81,7 @@ impl Attempts {
 
     /// Checks a password, if it may be looked at now.
     pub(super) async fn check(self: &Arc<Self>, subjects: Subjects<'_>, guess: Guess) -> Answer {
-        let Some(rules) = self.rules else {
-            return Ok(self.passwords.check(guess.password, guess.stored).await?);
-        };
+        let Some(rules) = self.rules else { return self.check_uncounted(guess).await };
         let account = self.fingerprint(Kind::Account, subjects.account);
         let source = subjects.source.map(|ip| network(ip).to_string());
         let source = source.map(|network| self.fingerprint(Kind::Source, &network));
@@ -91,11 +93,27 @@ impl Attempts {
         })
     }
 
+    async fn check_uncounted(&self, guess: Guess) -> Answer {
+        let Guess { password, stored, enabled, failure } = guess;
+        let checked = self.passwords.check(password, stored).await;
+        if ending(Some(&checked), enabled) == Ending::Failed {
+            self.store.record(Event { at: self.clock.now(), ..failure }).await?;
+        }
+        Ok(checked?)
+    }
+
     async fn run(self: Arc<Self>, mut attempt: Attempt, guess: Guess, mut answer: Sender<Answer>) {
         let checked = match self.begin(&mut attempt, &mut answer).await {
             Ok(true) => self.decide(attempt, guess, &mut answer).await,
             Ok(false) => return,
-            Err(error) => Err(error),
+            Err(error) => {
+                if let AuthError::Throttled { .. } = error {
+                    // No row: this can happen as often as somebody likes.
+                    let event = Event { at: attempt.now, ..guess.failure };
+                    audit_lines::event(&event.refused("LOGIN_THROTTLED"));
+                }
+                Err(error)
+            }
         };
         // Nobody may be there any more to hear it.
         drop(answer.send(checked));
@@ -146,14 +164,19 @@ impl Attempts {
         guess: Guess,
         answer: &mut Sender<Answer>,
     ) -> Answer {
-        let Guess { password, stored, enabled } = guess;
+        let Guess { password, stored, enabled, failure } = guess;
         let checked = tokio::select! {
             biased;
             () = answer.closed() => None,
             checked = self.passwords.check(password, stored) => Some(checked),
         };
         attempt.now = self.clock.now();
-        if self.store.end_attempt(attempt, ending(checked.as_ref(), enabled)).await? {
+        let ending = ending(checked.as_ref(), enabled);
+        let failure = Event { at: attempt.now, ..failure };
+        let failure =
+            if ending == Ending::Abandoned { failure.refused("ABANDONED") } else { failure };
+        let end = EndAttempt { attempt, ending, failure: Some(failure) };
+        if self.store.end_attempt(end).await? {
             tracing::warn!(
                 target: "tokenward::throttle",
                 "so many logins fail that allowances are a fifth of what is configured"

@@ -3,14 +3,14 @@
 use crate::{
     domain::{
         account::{Account, Identifier, NewAccount, Role},
-        audit::Origin,
+        audit::{Action, Event, Origin},
         entropy::random_uuid,
         error::{AuthError, FieldViolation},
         id::UserId,
         password::{InvalidPassword, Password, PasswordHash},
         revocation::Reason,
     },
-    store::port::{CreateUser, RevokeTarget, SetPassword},
+    store::port::{CreateUser, NewUser, RevokeTarget, SetPassword},
 };
 
 use super::{Administrator, Auth};
@@ -42,20 +42,22 @@ impl Auth {
         request: CreateUserRequest,
         admin: &Administrator,
     ) -> Result<UserId, AuthError> {
-        self.new_user(request, admin.origin()).await
+        self.new_user(request, Action::CreateUser, &admin.origin()).await
     }
 
     pub(super) async fn new_user(
         &self,
         request: CreateUserRequest,
-        _origin: Origin,
+        action: Action,
+        origin: &Origin,
     ) -> Result<UserId, AuthError> {
         let now = self.now();
         let checked = self.check_new_user(request)?;
         let id = UserId::new(random_uuid(self.entropy.as_ref())?);
         let hash = self.passwords.hash(checked.password).await?;
         let account = checked.profile.into_account(id, hash);
-        match self.store.create_user(account, now).await? {
+        let new = NewUser { account, event: Event::new(action, origin, now) };
+        match self.store.create_user(new).await? {
             CreateUser::Created => Ok(id),
             CreateUser::Taken(field) => Err(AuthError::AlreadyExists(field)),
         }
@@ -91,8 +93,9 @@ impl Auth {
     }
 
     /// Lets a disabled user log in again. Sessions of before stay dead.
-    pub async fn enable_user(&self, id: UserId, _admin: &Administrator) -> Result<(), AuthError> {
-        if self.store.enable_user(id).await? { Ok(()) } else { Err(AuthError::NotFound("user")) }
+    pub async fn enable_user(&self, id: UserId, admin: &Administrator) -> Result<(), AuthError> {
+        let enabled = self.store.enable_user(id, self.context(admin)).await?;
+        if enabled { Ok(()) } else { Err(AuthError::NotFound("user")) }
     }
 
     /// Gives a user another password, ends every session, and forgets failed
@@ -102,7 +105,7 @@ impl Auth {
         &self,
         user: &Account,
         password: Result<Password, InvalidPassword>,
-        _admin: &Administrator,
+        admin: &Administrator,
     ) -> Result<i64, AuthError> {
         let identifiers = [&user.username, &user.email].into_iter().flatten();
         let password = password
@@ -112,7 +115,8 @@ impl Auth {
         let new = self.passwords.hash(password).await?;
         let (entry_id, now) = (self.random_uuid()?, self.now());
         let counted_by = self.attempts.counted_by(user.id);
-        let change = SetPassword { user_id: user.id, new, counted_by, entry_id, now };
+        let origin = admin.origin();
+        let change = SetPassword { user_id: user.id, new, counted_by, origin, entry_id, now };
         let entry = self.store.set_password(change).await?.ok_or(AuthError::NotFound("user"))?;
         self.index.apply([&entry]);
         Ok(entry.seq)

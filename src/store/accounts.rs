@@ -1,14 +1,16 @@
 //! Users and their identifiers.
 
 use super::{
+    audit,
     engine::Engine,
-    port::{CreateUser, Credentials, StoreError},
+    port::{Context, CreateUser, Credentials, NewUser, StoreError},
     rows::{Fields, account, joined},
     sql,
     unit::Unit,
 };
 use crate::domain::{
     account::{Account, Identifier, NewAccount, Role},
+    audit::{Action, Event},
     clock::Timestamp,
     id::UserId,
     password::PasswordHash,
@@ -16,10 +18,12 @@ use crate::domain::{
 
 pub(super) async fn create<DB: Engine>(
     unit: &mut Unit<'_, DB>,
-    (new, now): &(NewAccount, Timestamp),
+    new: &NewUser,
 ) -> Result<CreateUser, StoreError> {
-    let outcome = insert(unit, new, *now).await?;
-    if outcome != CreateUser::Created {
+    let outcome = insert(unit, &new.account, new.event.at).await?;
+    if outcome == CreateUser::Created {
+        audit::record(unit, new.event.clone().user(new.account.id)).await?;
+    } else {
         unit.undo();
     }
     Ok(outcome)
@@ -27,17 +31,22 @@ pub(super) async fn create<DB: Engine>(
 
 pub(super) async fn create_many<DB: Engine>(
     unit: &mut Unit<'_, DB>,
-    (new, now): &(Vec<NewAccount>, Timestamp),
+    (new, context): &(Vec<NewAccount>, Context),
 ) -> Result<Vec<CreateUser>, StoreError> {
     let mut outcomes = Vec::with_capacity(new.len());
+    let mut events = Vec::with_capacity(new.len());
     for account in new {
-        let outcome = insert(unit, account, *now).await?;
-        if outcome != CreateUser::Created {
+        let outcome = insert(unit, account, context.now).await?;
+        if outcome == CreateUser::Created {
+            let event = Event::new(Action::ImportUser, &context.origin, context.now);
+            events.push(event.user(account.id));
+        } else {
             // The others stay; with the user go the identifiers it got.
             unit.query(sql::DELETE_USER).bind(account.id).run().await?;
         }
         outcomes.push(outcome);
     }
+    audit::record_all(unit, &events).await?;
     Ok(outcomes)
 }
 
@@ -117,7 +126,12 @@ async fn insert<DB: Engine>(
 
 pub(super) async fn enable<DB: Engine>(
     unit: &mut Unit<'_, DB>,
-    user: &UserId,
+    (user, context): &(UserId, Context),
 ) -> Result<bool, StoreError> {
-    Ok(unit.query(sql::ENABLE_USER).bind(*user).optional().await?.is_some())
+    if unit.query(sql::ENABLE_USER).bind(*user).optional().await?.is_none() {
+        return Ok(false);
+    }
+    let event = Event::new(Action::EnableUser, &context.origin, context.now);
+    audit::record(unit, event.user(*user)).await?;
+    Ok(true)
 }

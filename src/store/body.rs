@@ -1,32 +1,31 @@
 //! The store over any engine: each method of the port as one unit of work.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use sqlx::Pool;
 
 use super::{
-    accounts,
+    accounts, audit,
     engine::Engine,
     error::is_conflict,
     instance, log, passwords,
     port::{
-        Attempt, ChangePassword, Claim, CreateUser, Credentials, Instance, Look, NewSession,
-        OpenSession, PasswordChanged, Revoke, Rotate, Rotated, SetPassword, Store, StoreError,
-        Swept,
+        Attempt, AuditPage, ChangePassword, Claim, Context, CreateUser, Credentials, EndAttempt,
+        Instance, Look, NewSession, NewUser, OpenSession, PasswordChanged, Revoke, Rotate, Rotated,
+        SetPassword, Store, StoreError, Sweep, Swept,
     },
     revoke, rotation, sessions,
-    step::{Step, acquire, in_own_task, look, transact},
+    step::{Bounds, Step, acquire, in_own_task, look, transact},
     throttle,
 };
 use crate::domain::{
     account::{Account, Identifier, NewAccount},
+    audit::{Entry, Event},
     clock::Timestamp,
     id::{SessionId, UserId},
     password::PasswordHash,
     revocation::Revocation,
     session::Session,
-    throttle::{Admission, Ending},
+    throttle::Admission,
 };
 
 /// How often a step is tried that other transactions are in the way of.
@@ -41,8 +40,8 @@ pub(super) struct SqlStore<DB: Engine> {
     /// Connections for following the log: whatever else is going on, what was
     /// revoked must be seen in time.
     pub(super) watcher: Pool<DB>,
-    /// How long one step may keep a connection.
-    pub(super) step_limit: Duration,
+    /// What every step is given.
+    pub(super) bounds: Bounds,
 }
 
 impl<DB: Engine> SqlStore<DB> {
@@ -74,8 +73,8 @@ impl<DB: Engine> SqlStore<DB> {
         I: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let limit = self.step_limit;
-        let work = move |connection| async move { look(connection, limit, &input, step).await };
+        let bounds = self.bounds;
+        let work = move |connection| async move { look(connection, bounds, &input, step).await };
         in_own_task(pool, work).await
     }
 
@@ -85,14 +84,14 @@ impl<DB: Engine> SqlStore<DB> {
         I: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let (pool, limit) = (self.writer.clone(), self.step_limit);
+        let (pool, bounds) = (self.writer.clone(), self.bounds);
         let work = move |connection| async move {
-            let mut outcome = transact(connection, limit, &input, step).await;
+            let mut outcome = transact(connection, bounds, &input, step).await;
             for _ in 1..ATTEMPTS {
                 match &outcome {
                     Err(error) if is_conflict::<DB>(error) => {
                         let connection = acquire(&pool).await?;
-                        outcome = transact(connection, limit, &input, step).await;
+                        outcome = transact(connection, bounds, &input, step).await;
                     }
                     _ => break,
                 }
@@ -116,20 +115,17 @@ impl<DB: Engine> Store for SqlStore<DB> {
         self.watch((), |unit, ()| Box::pin(instance::database_time(unit))).await
     }
 
-    async fn create_user(
-        &self,
-        account: NewAccount,
-        now: Timestamp,
-    ) -> Result<CreateUser, StoreError> {
-        self.write((account, now), |unit, new| Box::pin(accounts::create(unit, new))).await
+    async fn create_user(&self, new: NewUser) -> Result<CreateUser, StoreError> {
+        self.write(new, |unit, new| Box::pin(accounts::create(unit, new))).await
     }
 
     async fn create_users(
         &self,
         accounts: Vec<NewAccount>,
-        now: Timestamp,
+        context: Context,
     ) -> Result<Vec<CreateUser>, StoreError> {
-        self.write((accounts, now), |unit, new| Box::pin(accounts::create_many(unit, new))).await
+        let new = (accounts, context);
+        self.write(new, |unit, new| Box::pin(accounts::create_many(unit, new))).await
     }
 
     async fn credentials(&self, identifier: Identifier) -> Result<Option<Credentials>, StoreError> {
@@ -174,8 +170,8 @@ impl<DB: Engine> Store for SqlStore<DB> {
         self.write(change, |unit, change| Box::pin(passwords::set(unit, change))).await
     }
 
-    async fn enable_user(&self, user: UserId) -> Result<bool, StoreError> {
-        self.write(user, |unit, user| Box::pin(accounts::enable(unit, user))).await
+    async fn enable_user(&self, user: UserId, context: Context) -> Result<bool, StoreError> {
+        self.write((user, context), |unit, user| Box::pin(accounts::enable(unit, user))).await
     }
 
     async fn begin_attempt(&self, attempt: Attempt) -> Result<Admission, StoreError> {
@@ -187,8 +183,8 @@ impl<DB: Engine> Store for SqlStore<DB> {
         }
     }
 
-    async fn end_attempt(&self, attempt: Attempt, ending: Ending) -> Result<bool, StoreError> {
-        self.write((attempt, ending), |unit, end| Box::pin(throttle::end(unit, end))).await
+    async fn end_attempt(&self, end: EndAttempt) -> Result<bool, StoreError> {
+        self.write(end, |unit, end| Box::pin(throttle::end(unit, end))).await
     }
 
     async fn open_session(&self, session: NewSession) -> Result<OpenSession, StoreError> {
@@ -214,6 +210,22 @@ impl<DB: Engine> Store for SqlStore<DB> {
         self.write(request, |unit, request| Box::pin(revoke::revoke(unit, request))).await
     }
 
+    async fn record(&self, event: Event) -> Result<(), StoreError> {
+        self.write(event, |unit, event| Box::pin(audit::record(unit, event.clone()))).await
+    }
+
+    async fn audit_page(&self, page: AuditPage) -> Result<Vec<Entry>, StoreError> {
+        self.read(page, |unit, page| Box::pin(audit::list(unit, page))).await
+    }
+
+    async fn audit_after(&self, seq: i64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.read((seq, limit), |unit, page| Box::pin(audit::after(unit, page))).await
+    }
+
+    async fn audit_head(&self) -> Result<(i64, String), StoreError> {
+        self.read((), |unit, none| Box::pin(audit::head(unit, none))).await
+    }
+
     async fn look(&self, known_seq: i64) -> Result<Look, StoreError> {
         self.watch(known_seq, |unit, seq| Box::pin(log::look(unit, seq))).await
     }
@@ -222,8 +234,8 @@ impl<DB: Engine> Store for SqlStore<DB> {
         self.watch((seq, limit), |unit, page| Box::pin(log::after(unit, page))).await
     }
 
-    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<Swept, StoreError> {
-        self.write((now, limit), |unit, batch| Box::pin(log::sweep(unit, batch))).await
+    async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
+        self.write(sweep, |unit, batch| Box::pin(log::sweep(unit, batch))).await
     }
 
     async fn close(&self) {

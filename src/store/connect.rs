@@ -5,8 +5,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Pool, Postgres, Sqlite};
 
-use super::{body::SqlStore, engine::Engine, error::classify, port::Store, postgres, sqlite};
-use crate::domain::error::Fault;
+use super::{
+    body::SqlStore, engine::Engine, error::classify, port::Store, postgres, sqlite, step::Bounds,
+};
+use crate::domain::{audit::Sha256, error::Fault};
 
 /// Bounds on the use of the database; a setting each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,19 +78,21 @@ pub enum ConnectError {
 
 /// Opens the database that `url` names (`sqlite:PATH`, `postgres://…`),
 /// refuses it when it would lose acknowledged writes, and applies migrations.
+/// The digest seals the audit log.
 pub async fn connect(
     url: &SecretString,
     options: StoreOptions,
+    sha256: Sha256,
 ) -> Result<Arc<dyn Store>, ConnectError> {
-    let step_limit = options.statement_timeout.saturating_mul(2);
+    let bounds = Bounds { limit: options.statement_timeout.saturating_mul(2), sha256 };
     match Database::parse(url)? {
         Database::Sqlite(path) => {
             let Pools { writer, reader, watcher } = sqlite::open(&path, options).await?;
-            Ok(Arc::new(SqlStore::<Sqlite> { writer, reader, watcher, step_limit }))
+            Ok(Arc::new(SqlStore::<Sqlite> { writer, reader, watcher, bounds }))
         }
         Database::Postgres(server) => {
             let Pools { writer, reader, watcher } = postgres::open(&server, options).await?;
-            Ok(Arc::new(SqlStore::<Postgres> { writer, reader, watcher, step_limit }))
+            Ok(Arc::new(SqlStore::<Postgres> { writer, reader, watcher, bounds }))
         }
     }
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{
     engine::Engine,
     instance,
-    port::{Look, StoreError, Swept},
+    port::{Look, StoreError, Sweep, Swept},
     rows::{Fields, log_head, revocation},
     sql,
     unit::Unit,
@@ -23,6 +23,22 @@ pub(super) struct Draft {
     pub(super) at: Timestamp,
     pub(super) reason: Reason,
     pub(super) actor: &'static str,
+}
+
+/// What the log says of something that was to be revoked.
+pub(super) enum Logged {
+    /// It is revoked by this.
+    New(Revocation),
+    /// It was revoked before; this is in force.
+    InForce(Revocation),
+}
+
+impl Logged {
+    pub(super) fn into_entry(self) -> Revocation {
+        match self {
+            Self::New(entry) | Self::InForce(entry) => entry,
+        }
+    }
 }
 
 /// The head, locked until the end of the transaction.
@@ -173,7 +189,7 @@ pub(super) async fn after<DB: Engine>(
 
 pub(super) async fn sweep<DB: Engine>(
     unit: &mut Unit<'_, DB>,
-    (now, limit): &(Timestamp, u32),
+    Sweep { now, audit_before, limit }: &Sweep,
 ) -> Result<Swept, StoreError> {
     let expired = unit.query(sql::DELETE_EXPIRED).bind(now.minus(LEEWAY_MAX)).bind(*limit);
     let expired = expired.all().await?.len();
@@ -183,7 +199,9 @@ pub(super) async fn sweep<DB: Engine>(
     let entries = entries.all().await?.len();
     let forgotten = unit.query(sql::DELETE_FORGOTTEN).bind(*now).bind(*limit);
     let forgotten = forgotten.all().await?.len();
-    let removed = [expired, revoked, entries, forgotten].map(|rows| rows as u64);
+    let audited = unit.query(sql::DELETE_OLD_AUDIT).bind(*audit_before).bind(*limit);
+    let audited = audited.all().await?.len();
+    let removed = [expired, revoked, entries, forgotten, audited].map(|rows| rows as u64);
     let more = removed.iter().any(|rows| *rows >= u64::from(*limit));
     Ok(Swept { rows: removed.iter().sum(), more })
 }

@@ -20,11 +20,13 @@ macro_rules! scripts {
 /// The scripts of one engine in their order, each with its name.
 pub(super) type Scripts = &'static [(&'static str, &'static str)];
 
-pub(super) const SQLITE: Scripts =
-    scripts!("sqlite": "0001_accounts" "0002_sessions" "0003_revocations" "0004_login_failures");
+pub(super) const SQLITE: Scripts = scripts!(
+    "sqlite": "0001_accounts" "0002_sessions" "0003_revocations" "0004_login_failures" "0005_audit"
+);
 
-pub(super) const POSTGRES: Scripts =
-    scripts!("postgres": "0001_accounts" "0002_sessions" "0003_revocations" "0004_login_failures");
+pub(super) const POSTGRES: Scripts = scripts!(
+    "postgres": "0001_accounts" "0002_sessions" "0003_revocations" "0004_login_failures" "0005_audit"
+);
 
 /// The names of all migrations, the same for both engines, oldest first.
 pub fn migrations() -> impl Iterator<Item = &'static str> {

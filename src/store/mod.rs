@@ -3,13 +3,14 @@
 //!
 //! - [`port`] is what others see; [`connect()`] gives it.
 //! - [`sql`] has every statement. `accounts`, `sessions`, `rotation`,
-//!   `passwords`, `revoke`, `log`, `throttle` and `instance` are the steps that use them, `rows` turns
+//!   `passwords`, `revoke`, `log`, `audit`, `throttle` and `instance` are the steps that use them, `rows` turns
 //!   what comes back into domain values.
 //! - `body` has a method for each step and `step` runs it as a unit of work;
 //!   `engine` is all that differs between the engines; `sqlite` and `postgres`
 //!   open them.
 
 mod accounts;
+mod audit;
 mod body;
 mod connect;
 mod engine;

@@ -2,6 +2,7 @@
 //! written, in one transaction.
 
 use super::{
+    audit,
     engine::Engine,
     log::{self, Draft},
     port::{ChangePassword, PasswordChanged, SetPassword, StoreError},
@@ -11,6 +12,7 @@ use super::{
     unit::Unit,
 };
 use crate::domain::{
+    audit::{Action, Event},
     error::{Fault, Refusal},
     id::UserId,
     password::PasswordHash,
@@ -56,9 +58,12 @@ pub(super) async fn set<DB: Engine>(
         target: Target::User { id: request.user_id, min_version: version },
         at: request.now,
         reason: Reason::PasswordChanged,
-        actor: "operator",
+        actor: request.origin.actor.kind(),
     };
-    log::append(unit, draft).await.map(Some)
+    let revocation = log::append(unit, draft).await?;
+    let event = Event::new(Action::SetPassword, &request.origin, request.now);
+    audit::record(unit, event.user(request.user_id)).await?;
+    Ok(Some(revocation))
 }
 
 /// True when the user is what it was when the password was checked, and
@@ -90,10 +95,12 @@ async fn misused<DB: Engine>(
     refusal: Refusal,
 ) -> Result<PasswordChanged, StoreError> {
     let ended = rotation::end(unit, request.session_id, refusal, request.entry_id, request.now);
-    Ok(match ended.await? {
-        Some(revocation) => PasswordChanged::Ended { refusal, revocation },
-        None => PasswordChanged::Refused(Refusal::Revoked),
-    })
+    let Some(revocation) = ended.await? else {
+        return Ok(PasswordChanged::Refused(Refusal::Revoked));
+    };
+    let reason = revocation.reason.as_str().to_owned();
+    audit::record(unit, event(request).refused(reason)).await?;
+    Ok(PasswordChanged::Ended { refusal, revocation })
 }
 
 async fn write<DB: Engine>(
@@ -118,10 +125,18 @@ async fn write<DB: Engine>(
         target: Target::User { id: request.user_id, min_version: version },
         at: request.now,
         reason: Reason::PasswordChanged,
-        actor: "user",
+        actor: request.origin.actor.kind(),
     };
     let revocation = log::write_newest(unit, &locked, draft).await?;
+    audit::record(unit, event(request)).await?;
     Ok(PasswordChanged::Changed { session, account, revocation })
+}
+
+fn event(request: &ChangePassword) -> Event {
+    Event::new(Action::ChangePassword, &request.origin, request.now)
+        .user(request.user_id)
+        .session(request.session_id)
+        .client(request.client_id.clone())
 }
 
 /// Sets the hash and gives the raised version. `None`: there is no such user.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::domain::{
     account::{Account, Identifier, NewAccount},
+    audit::{Entry, Event, Filter, Origin},
     clock::Timestamp,
     error::{AuthError, Fault, Outage, Refusal},
     id::{ClientId, SessionId, UserId},
@@ -37,18 +38,14 @@ pub trait Store: Send + Sync + 'static {
     async fn database_time(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Creates a user, or names the identifier that is taken.
-    async fn create_user(
-        &self,
-        account: NewAccount,
-        now: Timestamp,
-    ) -> Result<CreateUser, StoreError>;
+    async fn create_user(&self, new: NewUser) -> Result<CreateUser, StoreError>;
 
     /// Creates many users at once, and tells of each how it ended, in their
     /// order. One that is taken does not keep the others from being created.
     async fn create_users(
         &self,
         accounts: Vec<NewAccount>,
-        now: Timestamp,
+        context: Context,
     ) -> Result<Vec<CreateUser>, StoreError>;
 
     /// What a login must be checked against.
@@ -92,7 +89,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Lets a disabled user log in again; what died stays dead. False: there
     /// is no such user.
-    async fn enable_user(&self, user: UserId) -> Result<bool, StoreError>;
+    async fn enable_user(&self, user: UserId, context: Context) -> Result<bool, StoreError>;
 
     /// Takes a place for an attempt to log in, before its password is looked
     /// at. Only what was admitted must be ended.
@@ -100,7 +97,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Says how an admitted attempt has ended. True for the one failure from
     /// which on the allowances are strict.
-    async fn end_attempt(&self, attempt: Attempt, ending: Ending) -> Result<bool, StoreError>;
+    async fn end_attempt(&self, end: EndAttempt) -> Result<bool, StoreError>;
 
     /// Opens a session: locks the user, checks that nothing changed since the
     /// credentials were read, removes the user's dead sessions (expired, or
@@ -128,6 +125,18 @@ pub trait Store: Send + Sync + 'static {
     /// force. `None`: there is no such thing.
     async fn revoke(&self, request: Revoke) -> Result<Option<Revocation>, StoreError>;
 
+    /// Writes an entry into the audit log that belongs to no other step.
+    async fn record(&self, event: Event) -> Result<(), StoreError>;
+
+    /// Entries of the audit log, newest first.
+    async fn audit_page(&self, page: AuditPage) -> Result<Vec<Entry>, StoreError>;
+
+    /// Entries of the audit log after `seq` in order, at most `limit`.
+    async fn audit_after(&self, seq: i64, limit: u32) -> Result<Vec<Entry>, StoreError>;
+
+    /// The newest place of the audit log, and its digest.
+    async fn audit_head(&self) -> Result<(i64, String), StoreError>;
+
     /// The head of the log, and the `id` of the entry `known_seq` if it is
     /// still there: one short read.
     async fn look(&self, known_seq: i64) -> Result<Look, StoreError>;
@@ -136,12 +145,64 @@ pub trait Store: Send + Sync + 'static {
     async fn log_after(&self, seq: i64, limit: u32) -> Result<Vec<Revocation>, StoreError>;
 
     /// Deletes up to `limit` expired sessions, as many that were revoked so
-    /// long ago that none of their tokens lives, and as many dead log entries
-    /// (never the newest).
-    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<Swept, StoreError>;
+    /// long ago that none of their tokens lives, as many dead log entries
+    /// (never the newest), and as many audit entries that are older than
+    /// they are kept.
+    async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError>;
 
     /// Gives connections back and stops. Later calls fail.
     async fn close(&self);
+}
+
+/// In whose name a step is done, and when.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// In whose name, and from where.
+    pub origin: Origin,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A user to create.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The user.
+    pub account: NewAccount,
+    /// What the audit log says of it.
+    pub event: Event,
+}
+
+/// How an attempt to log in has ended.
+#[derive(Clone, Debug)]
+pub struct EndAttempt {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// Its end.
+    pub ending: Ending,
+    /// What the audit log says of it, if it has failed.
+    pub failure: Option<Event>,
+}
+
+/// A page of the audit log.
+#[derive(Clone, Debug)]
+pub struct AuditPage {
+    /// What is asked for.
+    pub filter: Filter,
+    /// Only what came before this place.
+    pub before: Option<i64>,
+    /// The most entries.
+    pub limit: u32,
+}
+
+/// What is to be swept away.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep {
+    /// When.
+    pub now: Timestamp,
+    /// Audit entries of before this.
+    pub audit_before: Timestamp,
+    /// The most rows of a kind.
+    pub limit: u32,
 }
 
 /// What a process expects of its database.
@@ -235,6 +296,8 @@ pub struct NewSession {
     /// How many live sessions the user may have on the client, this one
     /// included.
     pub max_sessions: u32,
+    /// Who logs in, and from where.
+    pub origin: Origin,
 }
 
 /// How opening a session ended.
@@ -267,6 +330,8 @@ pub struct Rotate {
     pub idle: Option<Duration>,
     /// Random; the id of a log entry, should one be written.
     pub entry_id: Uuid,
+    /// Who presents it, and from where.
+    pub origin: Origin,
 }
 
 /// How using a refresh token ended.
@@ -335,8 +400,8 @@ pub struct Revoke {
     pub target: RevokeTarget,
     /// Why.
     pub reason: Reason,
-    /// Who: "token", "user", "operator", "system".
-    pub actor: &'static str,
+    /// Who, and from where.
+    pub origin: Origin,
     /// Random; the id of the log entry.
     pub entry_id: Uuid,
     /// When.

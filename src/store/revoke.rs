@@ -1,9 +1,9 @@
 //! Revoking: the change itself and its log entry, in one transaction.
 
 use super::{
-    accounts,
+    accounts, audit,
     engine::Engine,
-    log::{self, Draft},
+    log::{self, Draft, Logged},
     param::Param,
     port::{Revoke, RevokeTarget, StoreError},
     rows::{Fields, session},
@@ -11,15 +11,46 @@ use super::{
     unit::{Query, Unit},
 };
 use crate::domain::{
+    audit::{Action, Event},
     clock::Timestamp,
     id::{SessionId, UserId},
-    revocation::Revocation,
+    revocation::{Revocation, Target},
 };
 
 pub(super) async fn revoke<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     request: &Revoke,
 ) -> Result<Option<Revocation>, StoreError> {
+    let logged = write(unit, request).await?;
+    // What was dead already needs no second entry, and is worth no row.
+    if let Some(Logged::New(entry)) = &logged {
+        audit::record(unit, event(request, entry)).await?;
+    }
+    Ok(logged.map(Logged::into_entry))
+}
+
+fn event(request: &Revoke, entry: &Revocation) -> Event {
+    let action = match &request.target {
+        RevokeTarget::Session(_) | RevokeTarget::OwnSession { .. } => Action::RevokeSession,
+        RevokeTarget::OwnSessions { .. } | RevokeTarget::User(_) => Action::RevokeUser,
+        RevokeTarget::DisableUser(_) => Action::DisableUser,
+        RevokeTarget::Client(_) => Action::RevokeClient,
+        RevokeTarget::All => Action::RevokeAll,
+    };
+    let event = Event::new(action, &request.origin, request.now);
+    let event = event.because(request.reason.as_str().to_owned());
+    match &entry.target {
+        Target::Session(id) => event.session(*id),
+        Target::User { id, .. } => event.user(*id),
+        Target::Client { id, .. } => event.client(id.clone()),
+        Target::Key(_) | Target::All { .. } => event,
+    }
+}
+
+async fn write<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &Revoke,
+) -> Result<Option<Logged>, StoreError> {
     match &request.target {
         RevokeTarget::Session(id) => sessions::revoke(unit, *id, draft(request, 0)).await,
         RevokeTarget::OwnSession { id, owner } => own_session(unit, request, *id, *owner).await,
@@ -29,7 +60,7 @@ pub(super) async fn revoke<DB: Engine>(
         RevokeTarget::User(id) => raise(unit, request, sql::BUMP_USER, (*id).into()).await,
         RevokeTarget::DisableUser(id) => disable(unit, request, *id).await,
         RevokeTarget::Client(id) => raise(unit, request, sql::BUMP_CLIENT, id.into()).await,
-        RevokeTarget::All => revoke_all(unit, request).await.map(Some),
+        RevokeTarget::All => revoke_all(unit, request).await.map(|entry| Some(Logged::New(entry))),
     }
 }
 
@@ -40,7 +71,7 @@ fn draft(request: &Revoke, min_version: i64) -> Draft {
         target: request.target.logged(min_version),
         at: request.now,
         reason: request.reason.clone(),
-        actor: request.actor,
+        actor: request.origin.actor.kind(),
     }
 }
 
@@ -51,10 +82,10 @@ async fn raise<DB: Engine>(
     request: &Revoke,
     statement: &'static str,
     id: Param,
-) -> Result<Option<Revocation>, StoreError> {
+) -> Result<Option<Logged>, StoreError> {
     let bump = unit.query(statement).bind(id);
     let Some(version) = bumped(bump).await? else { return Ok(None) };
-    log::append(unit, draft(request, version)).await.map(Some)
+    log::append(unit, draft(request, version)).await.map(|entry| Some(Logged::New(entry)))
 }
 
 /// The version that a row was raised to; `None` when no row was.
@@ -70,7 +101,7 @@ async fn own_session<DB: Engine>(
     request: &Revoke,
     id: SessionId,
     owner: UserId,
-) -> Result<Option<Revocation>, StoreError> {
+) -> Result<Option<Logged>, StoreError> {
     let row = unit.query(sql::SELECT_SESSION).bind(id).optional().await?;
     match row.map(|row| session::<DB>(&row)).transpose()? {
         Some(found) if found.user_id == owner => {
@@ -86,28 +117,33 @@ async fn own_sessions<DB: Engine>(
     request: &Revoke,
     user: UserId,
     version: i64,
-) -> Result<Option<Revocation>, StoreError> {
+) -> Result<Option<Logged>, StoreError> {
     let bump = unit.query(sql::BUMP_USER_AT).bind(user).bind(version);
     if let Some(version) = bumped(bump).await? {
-        return log::append(unit, draft(request, version)).await.map(Some);
+        return log::append(unit, draft(request, version))
+            .await
+            .map(|entry| Some(Logged::New(entry)));
     }
     let Some(account) = accounts::by_id(unit, &user).await? else { return Ok(None) };
-    log::in_force(unit, draft(request, account.version)).await.map(Some)
+    let known = log::in_force(unit, draft(request, account.version)).await?;
+    Ok(Some(Logged::InForce(known)))
 }
 
 async fn disable<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     request: &Revoke,
     id: UserId,
-) -> Result<Option<Revocation>, StoreError> {
+) -> Result<Option<Logged>, StoreError> {
     let bump = unit.query(sql::DISABLE_USER).bind(id).bind(request.now);
     if let Some(version) = bumped(bump).await? {
-        return log::append(unit, draft(request, version)).await.map(Some);
+        return log::append(unit, draft(request, version))
+            .await
+            .map(|entry| Some(Logged::New(entry)));
     }
     let Some(account) = accounts::by_id(unit, &id).await? else { return Ok(None) };
     let at: Timestamp = account.disabled_at.unwrap_or(request.now);
     let known = Draft { at, ..draft(request, account.version) };
-    log::in_force(unit, known).await.map(Some)
+    Ok(Some(Logged::InForce(log::in_force(unit, known).await?)))
 }
 
 /// The head is locked before the versions are read: whoever raises a version

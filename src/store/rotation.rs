@@ -4,6 +4,7 @@
 use uuid::Uuid;
 
 use super::{
+    audit,
     engine::Engine,
     log::{self, Draft},
     port::{Rotate, Rotated, StoreError},
@@ -12,12 +13,13 @@ use super::{
     unit::Unit,
 };
 use crate::domain::{
+    audit::{Action, Event},
     clock::Timestamp,
     error::{Fault, Refusal},
     id::SessionId,
     policy::Rotation,
     revocation::{Reason, Revocation, Target},
-    session::{Judgement, Standing, judge},
+    session::{Judgement, Session, Standing, judge},
 };
 
 /// How often the guarded write is tried. A second time is needed only when
@@ -35,15 +37,24 @@ pub(super) async fn rotate<DB: Engine>(
         let Some(Standing { session, account, .. }) = found else {
             return Ok(Rotated::Refused(Refusal::SessionExpired));
         };
+        let event = event(request, &session);
         match judgement {
             // Once more after the write: on PostgreSQL it may have waited for
             // another one, and its guard knows users, clients and the floor
             // as they were before.
             Judgement::Refuse(refusal) => return Ok(Rotated::Refused(refusal)),
-            _ if taken => return Ok(Rotated::Advanced { session, account }),
-            Judgement::Replay => return Ok(Rotated::Replayed { session, account }),
-            Judgement::Reused => return misused(unit, request, Refusal::Reused).await,
-            Judgement::RolledBack => return misused(unit, request, Refusal::RolledBack).await,
+            _ if taken => {
+                unit.tell(event);
+                return Ok(Rotated::Advanced { session, account });
+            }
+            Judgement::Replay => {
+                replayed(unit, &session, event).await?;
+                return Ok(Rotated::Replayed { session, account });
+            }
+            Judgement::Reused => return misused(unit, request, Refusal::Reused, event).await,
+            Judgement::RolledBack => {
+                return misused(unit, request, Refusal::RolledBack, event).await;
+            }
             Judgement::Rotate => {}
         }
     }
@@ -64,16 +75,40 @@ async fn take<DB: Engine>(unit: &mut Unit<'_, DB>, request: &Rotate) -> Result<b
     Ok(guarded.optional().await?.is_some())
 }
 
+fn event(request: &Rotate, session: &Session) -> Event {
+    Event::new(Action::Refresh, &request.origin, request.presented.now)
+        .user(session.user_id)
+        .session(session.id)
+        .client(session.client_id.clone())
+}
+
+/// The first repetition of each generation has an entry, further ones a line:
+/// who holds a token must not be able to fill the table with it.
+async fn replayed<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    session: &Session,
+    event: Event,
+) -> Result<(), StoreError> {
+    let event = event.because("REPLAY");
+    let mark = unit.query(sql::MARK_REPLAYED).bind(session.id).bind(session.generation);
+    if mark.optional().await?.is_some() {
+        return audit::record(unit, event).await;
+    }
+    unit.tell(event);
+    Ok(())
+}
+
 async fn misused<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     request: &Rotate,
     refusal: Refusal,
+    event: Event,
 ) -> Result<Rotated, StoreError> {
     let now = request.presented.now;
-    Ok(match end(unit, request.session_id, refusal, request.entry_id, now).await? {
-        Some(revocation) => Rotated::Ended { refusal, revocation },
-        None => Rotated::Refused(Refusal::Revoked),
-    })
+    let ended = end(unit, request.session_id, refusal, request.entry_id, now).await?;
+    let Some(revocation) = ended else { return Ok(Rotated::Refused(Refusal::Revoked)) };
+    audit::record(unit, event.refused(revocation.reason.as_str().to_owned())).await?;
+    Ok(Rotated::Ended { refusal, revocation })
 }
 
 /// The session and all that it depends on, as they stand now.

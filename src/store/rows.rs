@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{engine::Engine, error::failed, port::StoreError};
 use crate::domain::{
     account::{Account, Role},
+    audit::Entry,
     clock::Timestamp,
     error::Fault,
     id::{ClientId, KeyId, SessionId, UserId},
@@ -122,6 +123,7 @@ pub(super) fn session<DB: Engine>(row: &DB::Row) -> Result<Session, StoreError> 
         id: fields.parse("id", SessionId::parse)?,
         user_id: fields.parse("user_id", UserId::parse)?,
         user_version: fields.int("user_version")?,
+        min_refresh_version: fields.int("min_refresh_version")?,
         client_id: fields.parse("client_id", ClientId::parse)?,
         client_version: fields.int("client_version")?,
         generation: fields.int("generation")?,
@@ -180,6 +182,25 @@ fn target<DB: Engine>(fields: &Fields<'_, DB>) -> Result<Target, StoreError> {
         "key" => Target::Key(fields.parse("subject", KeyId::parse)?),
         "all" => Target::All { min_version: min_version()? },
         _ => return Err(fields.corrupt("kind")),
+    })
+}
+
+pub(super) fn audit_entry<DB: Engine>(row: &DB::Row) -> Result<Entry, StoreError> {
+    let fields = Fields::<DB>::new(row, "audit_events", "seq");
+    Ok(Entry {
+        seq: fields.int("seq")?,
+        at: fields.time("at")?,
+        action: fields.text("action")?,
+        outcome: fields.text("outcome")?,
+        reason: fields.text("reason")?,
+        actor: fields.text("actor")?,
+        user: fields.text("user_id")?,
+        session: fields.text("session_id")?,
+        client: fields.text("client_id")?,
+        source: fields.text("source")?,
+        request_id: fields.text("request_id")?,
+        detail: fields.text("detail")?,
+        digest: fields.text("digest")?,
     })
 }
 

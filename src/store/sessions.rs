@@ -3,15 +3,16 @@
 use uuid::Uuid;
 
 use super::{
-    accounts,
+    accounts, audit,
     engine::Engine,
-    log::{self, Draft},
+    log::{self, Draft, Logged},
     port::{NewSession, OpenSession, StoreError},
     rows::{Fields, joined, session},
     sql,
     unit::Unit,
 };
 use crate::domain::{
+    audit::{Action, Event},
     clock::Timestamp,
     error::Fault,
     id::{SessionId, UserId},
@@ -33,7 +34,11 @@ pub(super) async fn open<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     new: &NewSession,
 ) -> Result<OpenSession, StoreError> {
-    let Some(session) = admitted(unit, new).await? else { return Ok(OpenSession::Refused) };
+    let event = event(new);
+    let Some(session) = admitted(unit, new).await? else {
+        audit::record(unit, event.refused("CHANGED_MEANWHILE")).await?;
+        return Ok(OpenSession::Refused);
+    };
     let dead = unit.query(sql::DELETE_DEAD_OF_USER).bind(session.user_id);
     let dead = dead.bind(session.created_at.minus(LEEWAY_MAX));
     let dead = dead.bind(session.created_at.minus(ENTRY_MARGIN)).bind(CLEARED_PER_LOGIN);
@@ -44,6 +49,9 @@ pub(super) async fn open<DB: Engine>(
     let gone = || StoreError::Corrupt(Fault::from("a locked user has disappeared"));
     let account = account.ok_or_else(gone)?;
     let ended = log::append_all(unit, over).await?;
+    let mut events = vec![event];
+    events.extend(ended.iter().filter_map(|entry| over_limit(new, entry)));
+    audit::record_all(unit, &events).await?;
     Ok(OpenSession::Opened { session, account, ended })
 }
 
@@ -53,21 +61,36 @@ async fn admitted<DB: Engine>(
     new: &NewSession,
 ) -> Result<Option<Session>, StoreError> {
     let session = &new.session;
+    let client = unit.query(sql::SELECT_ENABLED_CLIENT).bind(&session.client_id);
+    let Some(client) = client.optional().await? else { return Ok(None) };
     let login = unit.query(sql::RECORD_LOGIN).bind(session.user_id).bind(new.checked_version);
     let login = login.bind(session.created_at).bind(new.checked_hash.expose());
     let Some(user) = login.optional().await? else { return Ok(None) };
-    let client = unit.query(sql::SELECT_ENABLED_CLIENT).bind(&session.client_id);
-    let Some(client) = client.optional().await? else {
-        unit.undo();
-        return Ok(None);
-    };
+    let user_version = Fields::<DB>::new(&user, "users", "version").int("version")?;
     Ok(Some(Session {
-        user_version: Fields::<DB>::new(&user, "users", "version").int("version")?,
+        user_version,
+        min_refresh_version: user_version,
         client_version: Fields::<DB>::new(&client, "clients", "version").int("version")?,
         revoked_at: None,
         revoke_reason: None,
         ..session.clone()
     }))
+}
+
+fn event(new: &NewSession) -> Event {
+    let session = &new.session;
+    Event::new(Action::Login, &new.origin, session.created_at)
+        .user(session.user_id)
+        .session(session.id)
+        .client(session.client_id.clone())
+}
+
+/// What is said of a session that had to go for a new one.
+fn over_limit(new: &NewSession, entry: &Revocation) -> Option<Event> {
+    let Target::Session(ended) = entry.target else { return None };
+    let event =
+        Event { action: Action::RevokeSession, origin: new.origin.by_system(), ..event(new) };
+    Some(event.session(ended).because(Reason::SessionLimit.as_str().to_owned()))
 }
 
 /// Makes room for `session` among the live ones.
@@ -109,6 +132,7 @@ async fn insert<DB: Engine>(unit: &mut Unit<'_, DB>, session: &Session) -> Resul
         .bind(session.id)
         .bind(session.user_id)
         .bind(session.user_version)
+        .bind(session.min_refresh_version)
         .bind(&session.client_id)
         .bind(session.client_version)
         .bind(session.generation)
@@ -132,16 +156,17 @@ pub(super) async fn revoke<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     id: SessionId,
     draft: Draft,
-) -> Result<Option<Revocation>, StoreError> {
+) -> Result<Option<Logged>, StoreError> {
     if mark_revoked(unit, id, &draft).await? {
-        return log::append(unit, draft).await.map(Some);
+        return log::append(unit, draft).await.map(|entry| Some(Logged::New(entry)));
     }
     let row = unit.query(sql::SELECT_SESSION).bind(id).optional().await?;
     let Some(row) = row else { return Ok(None) };
     let known = session::<DB>(&row)?;
     let at = known.revoked_at.unwrap_or(draft.at);
     let reason = known.revoke_reason.unwrap_or(Reason::Other(String::new()));
-    log::in_force(unit, Draft { at, reason, actor: "system", ..draft }).await.map(Some)
+    let known = log::in_force(unit, Draft { at, reason, actor: "system", ..draft }).await?;
+    Ok(Some(Logged::InForce(known)))
 }
 
 /// True when this call is the one that revoked it.

@@ -32,7 +32,7 @@ macro_rules! account {
 /// A session, from `sessions s`.
 macro_rules! session {
     () => {
-        "s.id, s.user_id, s.user_version, s.client_id, s.client_version, s.generation, \
+        "s.id, s.user_id, s.user_version, s.min_refresh_version, s.client_id, s.client_version, s.generation, \
          s.rotated_at, s.created_at, s.expires_at, s.idle_expires_at, s.auth_time, s.amr, s.scope, \
          s.audience, s.label, s.ip, s.user_agent, s.revoked_at, s.revoke_reason"
     };
@@ -45,6 +45,14 @@ macro_rules! entry {
     };
 }
 
+/// An entry of the audit log, from `audit_events`.
+macro_rules! audit_event {
+    () => {
+        "seq, at, action, outcome, reason, actor, user_id, session_id, client_id, source, \
+         request_id, detail, digest"
+    };
+}
+
 /// A user's version, but at least the version floor.
 macro_rules! lifted {
     () => {
@@ -54,10 +62,12 @@ macro_rules! lifted {
 }
 
 /// What must hold for a refresh token to be taken: $1 session, $2 generation,
-/// $3 client, $4 now, $6 the user version that the token carries.
+/// $3 client, $4 now, $6 the user version that the token carries: the session's
+/// own, or an older one since which no password was changed.
 macro_rules! refreshable {
     () => {
-        "id = $1 AND generation = $2 AND client_id = $3 AND user_version = $6 \
+        "id = $1 AND generation = $2 AND client_id = $3 \
+         AND min_refresh_version <= $6 AND $6 <= user_version \
          AND revoked_at IS NULL \
          AND expires_at > $4 AND (idle_expires_at IS NULL OR idle_expires_at > $4) \
          AND user_version >= (SELECT h.version_floor FROM revocation_head h) \
@@ -138,7 +148,7 @@ statements! {
         WHERE id = $1 RETURNING version");
     /// Brings the session $1 to the user version $2 at $3; $4 is the new idle
     /// end, and $5 the instant after which it does not live, if there is one.
-    MOVE_SESSION = "UPDATE sessions SET user_version = $2, generation = generation + 1, \
+    MOVE_SESSION = "UPDATE sessions SET user_version = $2, min_refresh_version = $2, generation = generation + 1, \
         rotated_at = $3, auth_time = $3, idle_expires_at = $4, \
         expires_at = CASE WHEN $5 < expires_at THEN $5 ELSE expires_at END \
         WHERE id = $1 RETURNING id";
@@ -171,10 +181,10 @@ statements! {
             ORDER BY s.created_at DESC, s.id DESC LIMIT 9223372036854775807 OFFSET $6) \
         RETURNING id";
     /// A new session.
-    INSERT_SESSION = "INSERT INTO sessions (id, user_id, user_version, client_id, client_version, \
-        generation, rotated_at, created_at, expires_at, idle_expires_at, auth_time, amr, scope, \
+    INSERT_SESSION = "INSERT INTO sessions (id, user_id, user_version, min_refresh_version, \
+        client_id, client_version, generation, rotated_at, created_at, expires_at, idle_expires_at, auth_time, amr, scope, \
         audience, label, ip, user_agent) VALUES \
-        ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+        ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
     /// Live sessions of the user $1 before the id $2 at $3, at most $4.
     SELECT_LIVE_SESSIONS = concat!("SELECT ", session!(), " FROM sessions s \
         JOIN users u ON u.id = s.user_id JOIN clients c ON c.id = s.client_id \
@@ -220,6 +230,38 @@ statements! {
     /// Lifts the version floor to $1.
     RAISE_FLOOR = "UPDATE revocation_head SET version_floor = $1";
 
+    // --- audit ---
+    /// Takes the next $1 places in the audit log. Its row lock, held until the
+    /// commit, gives `seq` the order of the commits.
+    TAKE_AUDIT_SEQ = "UPDATE audit_head SET seq = seq + $1 RETURNING seq, digest";
+    /// A new entry.
+    INSERT_AUDIT_EVENT = concat!("INSERT INTO audit_events (", audit_event!(), ") \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+    /// Leaves the digest of the newest entry at the head: $1.
+    SET_AUDIT_DIGEST = "UPDATE audit_head SET digest = $1";
+    /// Entries after $1 in order, at most $2.
+    SELECT_AUDIT_AFTER = concat!("SELECT ", audit_event!(), " FROM audit_events WHERE seq > $1 \
+        ORDER BY seq LIMIT $2");
+    /// The newest place that was given out.
+    SELECT_AUDIT_HEAD = "SELECT seq, digest FROM audit_head";
+    /// Entries before $1, newest first, at most $2, of the user $3, the session
+    /// $4, the client $5, the actor $6, the action $7, the outcome $8 (empty for
+    /// any), from $9 on and before $10.
+    SELECT_AUDIT_EVENTS = concat!("SELECT ", audit_event!(), " FROM audit_events WHERE seq < $1 \
+        AND ($3 = '' OR user_id = $3) AND ($4 = '' OR session_id = $4) \
+        AND ($5 = '' OR client_id = $5) AND ($6 = '' OR actor = $6) \
+        AND ($7 = '' OR action = $7) AND ($8 = '' OR outcome = $8) \
+        AND at >= $9 AND at < $10 ORDER BY seq DESC LIMIT $2");
+    /// The same for a user $3 who is given, by the index of users.
+    SELECT_AUDIT_EVENTS_OF_USER = concat!("SELECT ", audit_event!(), " FROM audit_events \
+        WHERE seq < $1 AND user_id <> '' AND user_id = $3 AND ($4 = '' OR session_id = $4) \
+        AND ($5 = '' OR client_id = $5) AND ($6 = '' OR actor = $6) \
+        AND ($7 = '' OR action = $7) AND ($8 = '' OR outcome = $8) \
+        AND at >= $9 AND at < $10 ORDER BY seq DESC LIMIT $2");
+    /// Notes that the generation $2 of the session $1 was repeated, once.
+    MARK_REPLAYED = "UPDATE sessions SET replayed_generation = $2 \
+        WHERE id = $1 AND replayed_generation < $2 RETURNING id";
+
     // --- log ---
     /// Takes the next $1 places in the log. Its row lock, held until the
     /// commit, gives `seq` the order of the commits.
@@ -257,6 +299,9 @@ statements! {
     DELETE_TALLY = "DELETE FROM login_failures WHERE kind = $1 AND subject = $2";
 
     // --- sweeping ---
+    /// Deletes audit entries of before $1, at most $2.
+    DELETE_OLD_AUDIT = "DELETE FROM audit_events WHERE seq IN (SELECT e.seq FROM audit_events e \
+        WHERE e.at < $1 ORDER BY e.at LIMIT $2) RETURNING seq";
     /// Deletes tallies that are forgotten at $1, at most $2.
     DELETE_FORGOTTEN = "DELETE FROM login_failures WHERE (kind, subject) IN (\
         SELECT f.kind, f.subject FROM login_failures f \

@@ -9,9 +9,9 @@ use super::{
     engine::{BoxFuture, Engine},
     error::failed,
     port::StoreError,
-    unit::Unit,
+    unit::{Line, Unit},
 };
-use crate::domain::error::Fault;
+use crate::domain::{audit::Sha256, error::Fault};
 
 /// A step: what it does on a connection with its input.
 pub(super) type Step<DB, I, T> =
@@ -56,14 +56,24 @@ pub(super) async fn acquire<DB: Engine>(pool: &Pool<DB>) -> Result<PoolConnectio
     pool.acquire().await.map_err(|error| failed::<DB>("getting a connection", error))
 }
 
+/// What every step is given.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// How long it may keep a connection.
+    pub(super) limit: Duration,
+    /// Seals what it writes into the audit log.
+    pub(super) sha256: Sha256,
+}
+
 /// Runs a step that reads, without a transaction.
 pub(super) async fn look<DB: Engine, I, T>(
     mut connection: PoolConnection<DB>,
-    limit: Duration,
+    bounds: Bounds,
     input: &I,
     step: Step<DB, I, T>,
 ) -> Result<T, StoreError> {
-    let work = async { step(&mut Unit::new(&mut *connection), input).await };
+    let Bounds { limit, sha256 } = bounds;
+    let work = async { step(&mut Unit::new(&mut *connection, sha256), input).await };
     // Outside of transactions nothing can be left open, but an answer.
     let (outcome, end) = match timeout(limit, work).await {
         Ok(outcome) => (outcome, End::Proven),
@@ -76,11 +86,13 @@ pub(super) async fn look<DB: Engine, I, T>(
 /// Runs a step that writes, in a transaction.
 pub(super) async fn transact<DB: Engine, I, T>(
     mut connection: PoolConnection<DB>,
-    limit: Duration,
+    bounds: Bounds,
     input: &I,
     step: Step<DB, I, T>,
 ) -> Result<T, StoreError> {
-    let work = timeout(limit, in_transaction::<DB, _, _>(&mut *connection, input, step)).await;
+    let Bounds { limit, sha256 } = bounds;
+    let work = in_transaction::<DB, _, _>(&mut *connection, sha256, input, step);
+    let work = timeout(limit, work).await;
     let (outcome, end) = work.unwrap_or_else(|_| (Err(no_answer()), End::Unknown));
     settle(connection, limit, end);
     outcome
@@ -99,6 +111,7 @@ enum End {
 /// or has undone itself.
 async fn in_transaction<DB: Engine, I, T>(
     connection: &mut DB::Connection,
+    sha256: Sha256,
     input: &I,
     step: Step<DB, I, T>,
 ) -> (Result<T, StoreError>, End) {
@@ -106,12 +119,16 @@ async fn in_transaction<DB: Engine, I, T>(
         Ok(transaction) => transaction,
         Err(error) => return (Err(failed::<DB>(DB::BEGIN_WRITE, error)), End::Unknown),
     };
-    let mut unit = Unit::new(&mut *transaction);
+    let mut unit = Unit::new(&mut *transaction, sha256);
     let outcome = step(&mut unit, input).await;
     let keep = outcome.is_ok() && !unit.is_undone();
+    let lines = unit.into_lines();
     let end = if keep { transaction.commit().await } else { transaction.rollback().await };
     match end {
-        Ok(()) => (outcome, End::Proven),
+        Ok(()) => {
+            lines.iter().filter(|_| keep).for_each(Line::tell);
+            (outcome, End::Proven)
+        }
         Err(error) => {
             let unended = |_| Err(failed::<DB>("ending a transaction", error));
             (outcome.and_then(unended), End::Unknown)

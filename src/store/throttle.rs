@@ -5,8 +5,9 @@
 //! that two attempts never wait for each other.
 
 use super::{
+    audit,
     engine::Engine,
-    port::{Attempt, StoreError},
+    port::{Attempt, EndAttempt, StoreError},
     rows::Fields,
     sql,
     unit::Unit,
@@ -71,15 +72,27 @@ pub(super) async fn begin<DB: Engine>(
 /// allowances are strict.
 pub(super) async fn end<DB: Engine>(
     unit: &mut Unit<'_, DB>,
-    (attempt, ending): &(Attempt, Ending),
+    EndAttempt { attempt, ending, failure }: &EndAttempt,
+) -> Result<bool, StoreError> {
+    let strict = give_back(unit, attempt, *ending).await?;
+    if let (Ending::Failed | Ending::Abandoned, Some(event)) = (ending, failure) {
+        audit::record(unit, event.clone()).await?;
+    }
+    Ok(strict)
+}
+
+async fn give_back<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    attempt: &Attempt,
+    ending: Ending,
 ) -> Result<bool, StoreError> {
     for (kind, subject) in attempt.subjects() {
-        settle(unit, kind, &subject.to_string(), attempt, *ending).await?;
+        settle(unit, kind, &subject.to_string(), attempt, ending).await?;
     }
-    if *ending != Ending::Failed || attempt.rules.global_failures.is_none() {
+    if ending != Ending::Failed || attempt.rules.global_failures.is_none() {
         return Ok(false);
     }
-    let global = settle(unit, Kind::Global, "", attempt, *ending).await?;
+    let global = settle(unit, Kind::Global, "", attempt, ending).await?;
     Ok(attempt.rules.global_failures.map(i64::from) == Some(global.failures))
 }
 

@@ -7,15 +7,20 @@ use std::{collections::BTreeSet, fs, path::Path};
 /// that it must not. `app`, `cli` and `main` may name all of them.
 const RULES: &[(&str, &[&str], &[&str])] = &[
     ("domain", &[], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA, "std::fs", "std::net"]),
-    ("service", &["crypto", "domain", "peers", "store"], &[SQL, GRPC, HTTP, JOSE, CRYPTO, RSA]),
-    ("store", &["domain"], &[GRPC, HTTP, JOSE, CRYPTO, RSA]),
+    (
+        "service",
+        &["audit_lines", "crypto", "domain", "peers", "store"],
+        &[SQL, GRPC, HTTP, JOSE, CRYPTO, RSA],
+    ),
+    ("store", &["audit_lines", "domain"], &[GRPC, HTTP, JOSE, CRYPTO, RSA]),
     ("crypto", &["domain"], &[SQL, GRPC, HTTP]),
     ("grpc", &["domain", "peers", "service"], &[SQL, JOSE, CRYPTO, RSA]),
     ("http", &["domain", "service"], &[SQL, GRPC, JOSE, CRYPTO, RSA]),
     ("listener", &["domain", "peers"], &[SQL, GRPC, JOSE, CRYPTO, RSA]),
+    ("audit_lines", &["domain"], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA]),
     ("peers", &[], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA]),
     ("config", &["domain"], &[SQL, GRPC, HTTP, JOSE, CRYPTO, RSA]),
-    ("telemetry", &["config"], &[SQL, GRPC, HTTP, JOSE, CRYPTO, RSA]),
+    ("telemetry", &["audit_lines", "config"], &[SQL, GRPC, HTTP, JOSE, CRYPTO, RSA]),
 ];
 
 const SQL: &str = "sqlx::";

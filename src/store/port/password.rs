@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::{
     account::Account,
+    audit::Origin,
     clock::Timestamp,
     error::Refusal,
     id::{ClientId, SessionId, UserId},
@@ -39,6 +40,8 @@ pub struct ChangePassword {
     pub idle: Option<Duration>,
     /// The session does not live longer than this, if given.
     pub session_end: Option<Timestamp>,
+    /// Who, and from where.
+    pub origin: Origin,
     /// Random; the id of the log entry.
     pub entry_id: Uuid,
     /// When.
@@ -82,6 +85,8 @@ pub struct SetPassword {
     pub new: PasswordHash,
     /// What the user's failed logins are counted by; they are forgotten.
     pub counted_by: Fingerprint,
+    /// Who, and from where.
+    pub origin: Origin,
     /// Random; the id of the log entry.
     pub entry_id: Uuid,
     /// When.

@@ -5,6 +5,7 @@ use std::{path::Path, process::Command, thread};
 
 use serde_json::json;
 use tokenward::{
+    crypto::digest::sha256,
     domain::account::Identifier,
     grpc::pb::auth::{LoginRequest, auth_service_client::AuthServiceClient},
     store::{self, StoreOptions, port::Store},
@@ -61,7 +62,8 @@ async fn hashes_of_real_libraries_are_imported_checked_and_replaced() {
     let mut auth = AuthServiceClient::connect(url).await.expect("the server accepts");
     let database = format!("sqlite:{}", program.data_dir().join("tokenward.db").display());
     let options = StoreOptions { create: false, ..StoreOptions::default() };
-    let store = store::connect(&database.into(), options).await.expect("the database opens");
+    let store =
+        store::connect(&database.into(), options, sha256).await.expect("the database opens");
     for (index, hash) in hashes.iter().enumerate() {
         let user = format!("user-{index}");
         let wrong = format!("{PASSWORD}.");

@@ -6,7 +6,7 @@ use tokenward::{
         error::{AuthError, Refusal},
         password::PasswordHash,
     },
-    service::import::ImportUserRequest,
+    service::{Administrator, import::ImportUserRequest},
 };
 
 use crate::{
@@ -35,7 +35,11 @@ fn request(username: &str, hash: &str) -> ImportUserRequest {
 }
 
 async fn import(world: &World, username: &str, hash: &str) {
-    let results = world.auth().import_users(vec![request(username, hash)]).await.unwrap();
+    let results = world
+        .auth()
+        .import_users(vec![request(username, hash)], &Administrator::command_line())
+        .await
+        .unwrap();
     assert!(matches!(results.as_slice(), [Ok(_)]), "{results:?}");
 }
 
@@ -95,7 +99,7 @@ async fn many_are_imported_and_each_is_told_how_it_went(engine: Engine) {
         request("bob", &BCRYPT.replace("$04$", "$15$")),
         request("carol", BCRYPT),
     ];
-    let results = world.auth().import_users(many).await.unwrap();
+    let results = world.auth().import_users(many, &Administrator::command_line()).await.unwrap();
     let told: Vec<_> = results
         .iter()
         .map(|result| match result {

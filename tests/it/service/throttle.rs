@@ -13,6 +13,7 @@ use tokenward::{
         Administrator, Caller, change_password::ChangePasswordRequest, login::LoggedIn,
         users::CreateUserRequest,
     },
+    store::port::Sweep,
 };
 
 use crate::{
@@ -290,7 +291,9 @@ async fn lg_35_rows_are_bounded_and_name_nobody(engine: Engine) {
         assert!(is_digest || (kind == "global" && subject.is_empty()), "{row}");
     }
     world.advance(Duration::from_hours(1)).await;
-    world.core.store.sweep(tokenward::domain::clock::Clock::now(&*world.clock), 100).await.unwrap();
+    let now = tokenward::domain::clock::Clock::now(&*world.clock);
+    let sweep = Sweep { now, audit_before: now, limit: 100 };
+    world.core.store.sweep(sweep).await.unwrap();
     assert_eq!(beside::number(&url, "SELECT COUNT(*) FROM login_failures").await, 0);
 }
 

@@ -9,7 +9,7 @@ use tokenward::{
     store::port::CreateUser,
 };
 
-use super::fixture::{Fixture, START, at, new_account};
+use super::fixture::{Fixture, START, at, context, new_account, new_user};
 
 on_both_engines! {
     what_is_written_is_read_back
@@ -24,7 +24,7 @@ on_both_engines! {
 async fn what_is_written_is_read_back(fixture: &Fixture) {
     let mut new = new_account("alice");
     new.identifiers.push(Identifier::parse("alice@example.org").unwrap());
-    fixture.store.create_user(new.clone(), at(5)).await.unwrap();
+    fixture.store.create_user(new_user(new.clone(), at(5))).await.unwrap();
     let expected = Account {
         id: new.id,
         version: 1,
@@ -49,17 +49,17 @@ async fn what_is_written_is_read_back(fixture: &Fixture) {
 async fn identifiers_are_unique_per_kind_and_leave_nothing_behind(fixture: &Fixture) {
     let mut first = new_account("alice");
     first.identifiers.push(Identifier::parse("alice@example.org").unwrap());
-    fixture.store.create_user(first, START).await.unwrap();
+    fixture.store.create_user(new_user(first, START)).await.unwrap();
     let mut second = new_account("bob");
     second.identifiers.push(Identifier::parse("Alice@Example.org").unwrap());
     let id = second.id;
-    let outcome = fixture.store.create_user(second, START).await.unwrap();
+    let outcome = fixture.store.create_user(new_user(second, START)).await.unwrap();
     assert_eq!(outcome, CreateUser::Taken("email"));
     assert_eq!(fixture.store.user(id).await.unwrap(), None, "the user row is undone");
     let bob = Identifier::parse("bob").unwrap();
     assert!(fixture.store.credentials(bob).await.unwrap().is_none(), "and its username is free");
     fixture.user("bob").await;
-    let outcome = fixture.store.create_user(new_account("BOB"), START).await.unwrap();
+    let outcome = fixture.store.create_user(new_user(new_account("BOB"), START)).await.unwrap();
     assert_eq!(outcome, CreateUser::Taken("username"));
 }
 
@@ -74,7 +74,7 @@ async fn many_users_are_created_but_for_those_that_are_taken(fixture: &Fixture) 
     twice.identifiers.push(Identifier::parse("dave@example.org").unwrap());
     let many = vec![half_taken, new_account("bob"), late, twice, new_account("erin")];
     let ids: Vec<_> = many.iter().map(|account| account.id).collect();
-    let outcomes = fixture.store.create_users(many, START).await.unwrap();
+    let outcomes = fixture.store.create_users(many, context(START)).await.unwrap();
     let expected = [
         CreateUser::Taken("username"),
         CreateUser::Created,
@@ -87,7 +87,7 @@ async fn many_users_are_created_but_for_those_that_are_taken(fixture: &Fixture) 
         let is_there = fixture.store.user(id).await.unwrap().is_some();
         assert_eq!(is_there, outcome == CreateUser::Created, "{id}");
     }
-    assert_eq!(fixture.store.create_users(Vec::new(), START).await.unwrap(), []);
+    assert_eq!(fixture.store.create_users(Vec::new(), context(START)).await.unwrap(), []);
 }
 
 async fn unknown_is_not_an_error(fixture: &Fixture) {
@@ -125,7 +125,7 @@ async fn db_01_hostile_text_is_only_text(fixture: &Fixture) {
         let mut new = new_account(&format!("user{number}"));
         new.display_name = Some(text.to_owned());
         let id = new.id;
-        fixture.store.create_user(new, START).await.unwrap();
+        fixture.store.create_user(new_user(new, START)).await.unwrap();
         let account = fixture.store.user(id).await.unwrap().unwrap();
         assert_eq!(account.display_name.as_deref(), Some(text));
     }

@@ -9,6 +9,7 @@ use sqlx::{
     postgres::PgPoolOptions, sqlite::SqlitePoolOptions,
 };
 use tokenward::{
+    crypto::digest::sha256,
     domain::id::UserId,
     store::{
         StoreOptions, connect,
@@ -88,7 +89,7 @@ async fn narrow(fixture: &Fixture) -> Arc<dyn Store> {
         acquire_timeout: Duration::from_secs(20),
         ..Default::default()
     };
-    connect(&fixture.url, options).await.unwrap()
+    connect(&fixture.url, options, sha256).await.unwrap()
 }
 
 /// Callers leave: one inside its transaction, whose step is finished, and many

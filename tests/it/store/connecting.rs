@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokenward::{
+    crypto::digest::sha256,
     domain::error::chain,
     store::{ConnectError, StoreOptions, connect, migrate, migrations},
 };
@@ -28,7 +29,7 @@ on_both_engines! {
 async fn open(url: &str) -> Result<(), ConnectError> {
     let options =
         StoreOptions { acquire_timeout: Duration::from_millis(500), ..Default::default() };
-    connect(&SecretString::from(url), options).await.map(drop)
+    connect(&SecretString::from(url), options, sha256).await.map(drop)
 }
 
 async fn migrating_twice_changes_nothing(fixture: &Fixture) {
@@ -58,7 +59,7 @@ async fn opened_together(url: &str) {
     let url = SecretString::from(url);
     let stores = join_all((0..8).map(|_| {
         let url = url.clone();
-        tokio::spawn(async move { connect(&url, StoreOptions::default()).await.unwrap() })
+        tokio::spawn(async move { connect(&url, StoreOptions::default(), sha256).await.unwrap() })
     }));
     for store in stores.await {
         let store = store.unwrap();
@@ -207,13 +208,13 @@ async fn a_database_that_must_be_there_is_not_made() {
     let path = folder.path().join("db");
     let url = SecretString::from(format!("sqlite:{}", path.display()));
     let there = StoreOptions { create: false, ..Default::default() };
-    let error = connect(&url, there).await.err().unwrap();
+    let error = connect(&url, there, sha256).await.err().unwrap();
     assert_eq!(error.to_string(), format!("there is no database at {}", path.display()));
     assert!(matches!(error, ConnectError::Missing { path: told } if told == path));
     assert!(matches!(migrate(&url, there).await, Err(ConnectError::Missing { .. })));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made");
     migrate(&url, StoreOptions::default()).await.unwrap();
-    connect(&url, there).await.unwrap().close().await;
+    connect(&url, there, sha256).await.unwrap().close().await;
 }
 
 #[tokio::test]

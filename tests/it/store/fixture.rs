@@ -11,20 +11,23 @@ use std::{
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 use tokenward::{
+    crypto::digest::sha256,
     domain::{
         account::{Identifier, NewAccount, Role},
+        audit::{Action, Actor, Event, Origin},
         clock::Timestamp,
         id::{ClientId, SessionId, UserId},
         password::PasswordHash,
         policy::{Audience, Rotation, Scopes},
         revocation::{Reason, Revocation},
         session::{Presented, Session},
+        throttle::Ending,
     },
     store::{
         StoreOptions, connect,
         port::{
-            Claim, CreateUser, Instance, NewSession, OpenSession, Revoke, RevokeTarget, Rotate,
-            Rotated, Store,
+            Attempt, Claim, Context, CreateUser, EndAttempt, Instance, NewSession, NewUser,
+            OpenSession, Revoke, RevokeTarget, Rotate, Rotated, Store, Sweep,
         },
     },
 };
@@ -95,13 +98,13 @@ impl Fixture {
 
     async fn unclaimed(url: String, folder: Option<TempDir>) -> Self {
         let url = SecretString::from(url);
-        let store = connect(&url, StoreOptions::default()).await.expect("the store opens");
+        let store = connect(&url, StoreOptions::default(), sha256).await.expect("the store opens");
         Self { store, url, folder }
     }
 
     /// One more process on the same database.
     pub(super) async fn another_store(&self) -> Arc<dyn Store> {
-        connect(&self.url, StoreOptions::default()).await.unwrap()
+        connect(&self.url, StoreOptions::default(), sha256).await.unwrap()
     }
 
     pub(super) async fn finish(self) {
@@ -128,9 +131,9 @@ impl Fixture {
     }
 
     pub(super) async fn user(&self, name: &str) -> UserId {
-        let account = new_account(name);
-        let id = account.id;
-        assert_eq!(self.store.create_user(account, START).await.unwrap(), CreateUser::Created);
+        let new = new_user(new_account(name), START);
+        let id = new.account.id;
+        assert_eq!(self.store.create_user(new).await.unwrap(), CreateUser::Created);
         id
     }
 
@@ -176,12 +179,35 @@ pub(super) fn new_account(name: &str) -> NewAccount {
     }
 }
 
+/// Whoever holds a token, from nowhere.
+pub(super) fn origin() -> Origin {
+    Origin { actor: Actor::Bearer, source: String::new(), request_id: String::new() }
+}
+
+pub(super) fn context(now: Timestamp) -> Context {
+    Context { origin: origin(), now }
+}
+
+/// A sweep that keeps the audit log of the last year.
+pub(super) fn sweep(now: Timestamp, limit: u32) -> Sweep {
+    Sweep { now, audit_before: now.minus(Duration::from_hours(365 * 24)), limit }
+}
+
+pub(super) fn end(attempt: Attempt, ending: Ending) -> EndAttempt {
+    EndAttempt { attempt, ending, failure: None }
+}
+
+pub(super) fn new_user(account: NewAccount, now: Timestamp) -> NewUser {
+    NewUser { account, event: Event::new(Action::CreateUser, &origin(), now) }
+}
+
 /// A session that begins at START; `checked_version` is the user's.
 pub(super) fn new_session(user: UserId, checked_version: i64) -> NewSession {
     let session = Session {
         id: SessionId::new(unique()),
         user_id: user,
         user_version: checked_version,
+        min_refresh_version: checked_version,
         client_id: client("web"),
         client_version: 0,
         generation: 1,
@@ -200,7 +226,7 @@ pub(super) fn new_session(user: UserId, checked_version: i64) -> NewSession {
         revoke_reason: None,
     };
     let checked_hash = PasswordHash::new(HASH.to_owned());
-    NewSession { session, checked_version, checked_hash, max_sessions: 100 }
+    NewSession { session, checked_version, checked_hash, max_sessions: 100, origin: origin() }
 }
 
 /// A refresh by the session's own client, with rotation.
@@ -213,11 +239,12 @@ pub(super) fn rotate(session: &Session, generation: i64, now: Timestamp) -> Rota
         replay_window: Duration::from_secs(WINDOW_S),
     };
     let rotation = Rotation::On;
-    Rotate { session_id: session.id, presented, rotation, idle: None, entry_id: unique() }
+    let (session_id, entry_id) = (session.id, unique());
+    Rotate { session_id, presented, rotation, idle: None, entry_id, origin: origin() }
 }
 
 pub(super) fn revoke(target: RevokeTarget, now: Timestamp) -> Revoke {
-    Revoke { target, reason: Reason::Logout, actor: "token", entry_id: unique(), now }
+    Revoke { target, reason: Reason::Logout, origin: origin(), entry_id: unique(), now }
 }
 
 /// Unpacks a successful rotation.

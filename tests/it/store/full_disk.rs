@@ -4,20 +4,23 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 use sqlx::{Row as _, SqlitePool};
-use tokenward::store::{
-    StoreOptions, connect,
-    port::{CreateUser, RevokeTarget, Store, StoreError},
+use tokenward::{
+    crypto::digest::sha256,
+    store::{
+        StoreOptions, connect,
+        port::{CreateUser, RevokeTarget, Store, StoreError},
+    },
 };
 
-use super::fixture::{Fixture, START, at, new_account, revoke};
+use super::fixture::{Fixture, START, at, new_account, new_user, revoke};
 
 /// A store that is out of room after a few users, and the users it has.
 async fn filled(fixture: &Fixture) -> (Arc<dyn Store>, i64) {
     let pages = fixture.number("PRAGMA page_count").await + 4;
     let options = StoreOptions { max_pages: u32::try_from(pages).ok(), ..Default::default() };
-    let store = connect(&fixture.url, options).await.unwrap();
+    let store = connect(&fixture.url, options, sha256).await.unwrap();
     for number in 0..1_000 {
-        match store.create_user(new_account(&format!("user{number}")), START).await {
+        match store.create_user(new_user(new_account(&format!("user{number}")), START)).await {
             Ok(created) => assert_eq!(created, CreateUser::Created),
             Err(error) => {
                 assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
@@ -38,8 +41,8 @@ async fn db_21_a_full_disk_is_unavailable_and_recovers() {
     fixture.raw("INSERT INTO ballast VALUES (zeroblob(200000))").await;
     let (store, users) = filled(&fixture).await;
     for number in 0..5 {
-        let more =
-            (0..50).map(|n| store.create_user(new_account(&format!("x{number}y{n}")), START));
+        let more = (0..50)
+            .map(|n| store.create_user(new_user(new_account(&format!("x{number}y{n}")), START)));
         let answers = futures_util::future::join_all(more).await;
         let refused = answers.into_iter().filter_map(Result::err).collect::<Vec<_>>();
         assert!(!refused.is_empty(), "there is no room");
@@ -49,7 +52,8 @@ async fn db_21_a_full_disk_is_unavailable_and_recovers() {
     assert!(i64::try_from(kept.len()).unwrap() >= users, "acknowledged and lost");
     fixture.raw("DELETE FROM ballast").await;
     for number in 0..20 {
-        let answer = store.create_user(new_account(&format!("late{number}")), START).await;
+        let answer =
+            store.create_user(new_user(new_account(&format!("late{number}")), START)).await;
         assert_eq!(answer.unwrap(), CreateUser::Created);
     }
     assert_eq!(integrity(&fixture).await, "ok");

@@ -11,7 +11,7 @@ use tokenward::{
     store::port::{RevokeTarget, Swept},
 };
 
-use super::fixture::{ACCESS_S, Fixture, MARGIN_S, SESSION_S, at, new_session};
+use super::fixture::{ACCESS_S, Fixture, MARGIN_S, SESSION_S, at, new_session, sweep};
 
 on_both_engines! {
     a_look_gives_the_head_and_the_known_entry
@@ -52,11 +52,19 @@ async fn rv_34_the_sweep_keeps_what_can_still_kill(fixture: &Fixture) {
     fixture.revoke(RevokeTarget::Session(session.id), at(0)).await.unwrap();
     fixture.revoke(RevokeTarget::All, at(1)).await.unwrap();
     let dead = ACCESS_S + MARGIN_S;
-    assert_eq!(fixture.store.sweep(at(dead - 1), 10).await.unwrap().rows, 0);
-    assert_eq!(fixture.store.sweep(at(dead), 10).await.unwrap().rows, 2, "entry and session");
+    assert_eq!(fixture.store.sweep(sweep(at(dead - 1), 10)).await.unwrap().rows, 0);
+    assert_eq!(
+        fixture.store.sweep(sweep(at(dead), 10)).await.unwrap().rows,
+        2,
+        "entry and session"
+    );
     fixture.open(user).await;
-    assert_eq!(fixture.store.sweep(at(SESSION_S + 59), 10).await.unwrap().rows, 0);
-    assert_eq!(fixture.store.sweep(at(SESSION_S + 60), 10).await.unwrap().rows, 1, "the session");
+    assert_eq!(fixture.store.sweep(sweep(at(SESSION_S + 59), 10)).await.unwrap().rows, 0);
+    assert_eq!(
+        fixture.store.sweep(sweep(at(SESSION_S + 60), 10)).await.unwrap().rows,
+        1,
+        "the session"
+    );
 }
 
 async fn the_sweep_never_takes_the_newest_entry_nor_keys(fixture: &Fixture) {
@@ -69,7 +77,7 @@ async fn the_sweep_never_takes_the_newest_entry_nor_keys(fixture: &Fixture) {
     fixture.raw("UPDATE revocation_head SET seq = 1").await;
     fixture.revoke(RevokeTarget::All, at(1)).await.unwrap();
     fixture.revoke(RevokeTarget::All, at(2)).await.unwrap();
-    assert_eq!(fixture.store.sweep(at(SESSION_S), 10).await.unwrap().rows, 1);
+    assert_eq!(fixture.store.sweep(sweep(at(SESSION_S), 10)).await.unwrap().rows, 1);
     let left = fixture.log().await;
     assert_eq!(left.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 3]);
     assert_eq!(left[0].target, Target::Key(KeyId::parse("k1").unwrap()));
@@ -88,7 +96,7 @@ async fn the_sweep_is_bounded(fixture: &Fixture) {
     let late = at(2 * SESSION_S);
     let mut swept = Vec::new();
     for _ in 0..4 {
-        let Swept { rows, more } = fixture.store.sweep(late, 2).await.unwrap();
+        let Swept { rows, more } = fixture.store.sweep(sweep(late, 2)).await.unwrap();
         swept.push((rows, more));
     }
     assert_eq!(swept, [(4, true), (4, true), (2, false), (0, false)]);

@@ -26,6 +26,7 @@ macro_rules! on_both_engines {
 }
 
 mod accounts;
+mod audit;
 mod cancellation;
 mod connecting;
 mod damage;

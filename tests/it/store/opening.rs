@@ -8,7 +8,7 @@ use tokenward::{
     store::port::{OpenSession, RevokeTarget, Rotated},
 };
 
-use super::fixture::{ACCESS_S, Fixture, MARGIN_S, SESSION_S, at, client, new_session};
+use super::fixture::{ACCESS_S, Fixture, MARGIN_S, SESSION_S, at, client, new_session, sweep};
 
 on_both_engines! {
     a_session_is_stored_as_given_and_the_login_is_recorded
@@ -138,9 +138,9 @@ async fn p7_revoked_sessions_go_once_their_tokens_are_dead(fixture: &Fixture) {
         let again = fixture.rotate(&hers, 1, at(second)).await;
         assert!(matches!(again, Rotated::Refused(found) if found == refusal), "{again:?}");
     }
-    fixture.store.sweep(at(dead - 1), 10).await.unwrap();
+    fixture.store.sweep(sweep(at(dead - 1), 10)).await.unwrap();
     assert_eq!(fixture.number(count).await, 1);
-    fixture.store.sweep(at(dead), 10).await.unwrap();
+    fixture.store.sweep(sweep(at(dead), 10)).await.unwrap();
     assert_eq!(fixture.number(count).await, 0);
 }
 

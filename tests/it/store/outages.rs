@@ -6,9 +6,12 @@ use secrecy::ExposeSecret as _;
 use sqlx::{
     Connection as _, Executor as _, PgConnection, SqliteConnection, postgres::PgConnectOptions,
 };
-use tokenward::store::{
-    StoreOptions, connect,
-    port::{RevokeTarget, StoreError},
+use tokenward::{
+    crypto::digest::sha256,
+    store::{
+        StoreOptions, connect,
+        port::{RevokeTarget, StoreError},
+    },
 };
 
 use tokio::{
@@ -39,7 +42,7 @@ fn short() -> StoreOptions {
 async fn db_17_a_locked_sqlite_is_unavailable_and_recovers() {
     let fixture = Fixture::sqlite().await;
     let user = fixture.user("alice").await;
-    let store = connect(&fixture.url, short()).await.unwrap();
+    let store = connect(&fixture.url, short(), sha256).await.unwrap();
     let mut other = SqliteConnection::connect(fixture.url.expose_secret()).await.unwrap();
     other.execute("BEGIN IMMEDIATE").await.unwrap();
     let call = store.revoke(revoke(RevokeTarget::User(user), at(1)));
@@ -62,7 +65,7 @@ async fn db_34_a_locked_row_is_unavailable_and_recovers() {
     let test = "db_34_a_locked_row_is_unavailable_and_recovers";
     let Some(fixture) = Fixture::postgres(test).await else { return };
     let user = fixture.user("alice").await;
-    let store = connect(&fixture.url, short()).await.unwrap();
+    let store = connect(&fixture.url, short(), sha256).await.unwrap();
     let mut other = PgConnection::connect(fixture.url.expose_secret()).await.unwrap();
     other.execute("BEGIN; UPDATE users SET version = version").await.unwrap();
     let answer = store.revoke(revoke(RevokeTarget::User(user), at(1))).await;
@@ -107,7 +110,7 @@ async fn db_22_a_read_only_postgres_serves_reads() {
     };
     let user = fixture.user("alice").await;
     fixture.alter_database("SET default_transaction_read_only = on").await;
-    let store = connect(&fixture.url, short()).await.unwrap();
+    let store = connect(&fixture.url, short(), sha256).await.unwrap();
     assert!(store.user(user).await.unwrap().is_some());
     let answer = store.revoke(revoke(RevokeTarget::User(user), at(1))).await;
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
@@ -126,7 +129,7 @@ async fn db_06_an_exhausted_pool_is_unavailable() {
         statement_timeout: Duration::from_secs(20),
         ..short()
     };
-    let store = connect(&fixture.url, options).await.unwrap();
+    let store = connect(&fixture.url, options, sha256).await.unwrap();
     let mut other = PgConnection::connect(fixture.url.expose_secret()).await.unwrap();
     other.execute("BEGIN; UPDATE users SET version = version").await.unwrap();
     let mut stuck = Vec::new();
@@ -161,7 +164,7 @@ async fn a_network_that_falls_silent_does_not_keep_the_pool() {
     let limit = Duration::from_millis(400);
     let options = StoreOptions { max_connections: 1, statement_timeout: limit, ..short() };
     let options = StoreOptions { lock_timeout: 10 * limit, ..options };
-    let store = connect(&proxy.url.clone().into(), options).await.unwrap();
+    let store = connect(&proxy.url.clone().into(), options, sha256).await.unwrap();
     let mut other = PgConnection::connect(fixture.url.expose_secret()).await.unwrap();
     other.execute("BEGIN; UPDATE users SET version = version").await.unwrap();
     let call = store.revoke(revoke(RevokeTarget::User(user), at(1)));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokenward::{
     domain::{
         account::Identifier,
+        audit::{Actor, Origin},
         clock::Timestamp,
         error::Refusal,
         id::UserId,
@@ -18,7 +19,9 @@ use tokenward::{
     },
 };
 
-use super::fixture::{Fixture, WINDOW_S, advanced, at, client, new_session, unique};
+use super::fixture::{
+    Fixture, START, WINDOW_S, advanced, at, client, context, new_session, origin, unique,
+};
 
 on_both_engines! {
     vt_09_one_session_survives_a_change_with_its_next_generation
@@ -52,6 +55,7 @@ pub(super) fn change(session: &Session, new: &str, now: Timestamp) -> ChangePass
         replay_window: Duration::from_secs(WINDOW_S),
         idle: None,
         session_end: None,
+        origin: Origin { actor: Actor::User(session.user_id), ..origin() },
         entry_id: unique(),
         now,
     }
@@ -92,6 +96,7 @@ async fn vt_09_one_session_survives_a_change_with_its_next_generation(fixture: &
     };
     let expected = Session {
         user_version: 2,
+        min_refresh_version: 2,
         generation: 2,
         rotated_at: at(5),
         auth_time: at(5),
@@ -217,7 +222,7 @@ async fn vt_31_enabling_revives_no_session(fixture: &Fixture) {
     let session = fixture.open(user).await;
     fixture.revoke(RevokeTarget::DisableUser(user), at(1)).await.unwrap();
     for _ in 0..2 {
-        assert!(fixture.store.enable_user(user).await.unwrap());
+        assert!(fixture.store.enable_user(user, context(START)).await.unwrap());
         let account = fixture.store.user(user).await.unwrap().unwrap();
         assert_eq!((account.disabled_at, account.version), (None, 2));
     }
@@ -228,7 +233,7 @@ async fn vt_31_enabling_revives_no_session(fixture: &Fixture) {
     advanced(fixture.rotate(&new, 1, at(2)).await);
     let again = fixture.revoke(RevokeTarget::DisableUser(user), at(3)).await.unwrap();
     assert_eq!(again.target, Target::User { id: user, min_version: 3 });
-    assert!(!fixture.store.enable_user(UserId::new(unique())).await.unwrap());
+    assert!(!fixture.store.enable_user(UserId::new(unique()), context(START)).await.unwrap());
 }
 
 async fn an_operator_sets_a_password(fixture: &Fixture) {
@@ -238,6 +243,7 @@ async fn an_operator_sets_a_password(fixture: &Fixture) {
         user_id,
         new: hash("2"),
         counted_by: Fingerprint::new([1; 32]),
+        origin: Origin { actor: Actor::Operator, ..origin() },
         entry_id: unique(),
         now: at(1),
     };

@@ -15,8 +15,8 @@ use tokenward::{
 };
 
 use super::fixture::{
-    Fixture, ISSUER, START, advanced, at, client, instance, new_account, new_session, revoke,
-    rotate,
+    Fixture, ISSUER, START, advanced, at, client, instance, new_account, new_session, new_user,
+    revoke, rotate, sweep,
 };
 
 pub(super) const RACERS: usize = 32;
@@ -121,7 +121,7 @@ async fn one_session_is_left_of_32_logins(fixture: &Fixture) {
 async fn one_of_32_takes_an_identifier(fixture: &Fixture) {
     let outcomes = race(RACERS, |_| {
         let store = Arc::clone(&fixture.store);
-        async move { store.create_user(new_account("alice"), START).await.unwrap() }
+        async move { store.create_user(new_user(new_account("alice"), START)).await.unwrap() }
     })
     .await;
     let created = outcomes.iter().filter(|outcome| **outcome == CreateUser::Created).count();
@@ -284,7 +284,7 @@ async fn sweeping_beside_logins_conflicts_with_nobody(fixture: &Fixture) {
         new.session.created_at = at(1000);
         async move {
             if number % 2 == 0 {
-                store.sweep(at(1000), 7).await.unwrap();
+                store.sweep(sweep(at(1000), 7)).await.unwrap();
             } else {
                 let opened = store.open_session(new).await.unwrap();
                 assert!(matches!(opened, OpenSession::Opened { .. }));

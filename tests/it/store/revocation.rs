@@ -9,7 +9,7 @@ use tokenward::{
     store::port::{OpenSession, RevokeTarget, Rotated},
 };
 
-use super::fixture::{ACCESS_S, Fixture, MARGIN_S, at, client, new_session, revoke, unique};
+use super::fixture::{ACCESS_S, Fixture, MARGIN_S, at, client, new_session, revoke, sweep, unique};
 
 on_both_engines! {
     rv_03_a_session
@@ -62,7 +62,7 @@ async fn the_entry_in_force_outlives_the_log(fixture: &Fixture) {
     let again = fixture.revoke(RevokeTarget::Session(session.id), at(600)).await.unwrap();
     assert_eq!((again.target, again.at, again.reason), (first.target, first.at, first.reason));
     assert_eq!((again.seq, again.expires_at), (3, first.expires_at));
-    fixture.store.sweep(at(5_000), 100).await.unwrap();
+    fixture.store.sweep(sweep(at(5_000), 100)).await.unwrap();
     assert_eq!(fixture.revoke(RevokeTarget::Session(session.id), at(6_000)).await, None);
     let again = fixture.revoke(RevokeTarget::DisableUser(user), at(6_000)).await.unwrap();
     assert_eq!((again.target, again.at), (disabled.target, disabled.at));

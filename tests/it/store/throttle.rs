@@ -11,7 +11,7 @@ use tokenward::{
     store::port::{Attempt, Store, Swept},
 };
 
-use super::fixture::{Fixture, at};
+use super::fixture::{Fixture, at, end, sweep};
 
 const RACERS: u8 = 32;
 const RULES: ThrottleRules = ThrottleRules {
@@ -38,7 +38,7 @@ fn attempt(account: u8, now: Timestamp) -> Attempt {
 async fn fail(store: &dyn Store, account: u8, now: Timestamp) -> bool {
     let begun = store.begin_attempt(attempt(account, now)).await.unwrap();
     assert_eq!(begun, Admission::Admitted);
-    store.end_attempt(attempt(account, now), Ending::Failed).await.unwrap()
+    store.end_attempt(end(attempt(account, now), Ending::Failed)).await.unwrap()
 }
 
 async fn lg_20_of_32_attempts_as_many_begin_as_there_are_places(fixture: &Fixture) {
@@ -53,7 +53,7 @@ async fn lg_20_of_32_attempts_as_many_begin_as_there_are_places(fixture: &Fixtur
     let busy = begun.iter().filter(|begun| **begun == Admission::Busy(Kind::Account)).count();
     assert_eq!((admitted, busy), (5, 27));
     for _ in 0..5 {
-        stores[1].end_attempt(attempt(1, at(3)), Ending::Failed).await.unwrap();
+        stores[1].end_attempt(end(attempt(1, at(3)), Ending::Failed)).await.unwrap();
     }
     let wait = stores[0].begin_attempt(attempt(1, at(3))).await.unwrap();
     assert_eq!(wait, Admission::Throttled(Duration::from_secs(1)));
@@ -70,7 +70,7 @@ async fn lg_26_no_failure_of_a_race_is_lost(fixture: &Fixture) {
             // From 20 failures on the source has ten places, and they are gone.
             match store.begin_attempt(attempt(n, at(0))).await.unwrap() {
                 Admission::Admitted => {
-                    let strict = store.end_attempt(attempt(n, at(0)), Ending::Failed).await;
+                    let strict = store.end_attempt(end(attempt(n, at(0)), Ending::Failed)).await;
                     (1, u32::from(strict.unwrap()))
                 }
                 _ => (0, 0),
@@ -101,14 +101,14 @@ async fn lg_24_what_succeeded_leaves_nothing(fixture: &Fixture) {
     let store = &fixture.store;
     for ending in [Ending::Succeeded, Ending::NotJudged] {
         assert_eq!(store.begin_attempt(attempt(1, at(0))).await.unwrap(), Admission::Admitted);
-        assert!(!store.end_attempt(attempt(1, at(0)), ending).await.unwrap());
+        assert!(!store.end_attempt(end(attempt(1, at(0)), ending)).await.unwrap());
         assert_eq!(fixture.number("SELECT COUNT(*) FROM login_failures").await, 0);
     }
     for second in 0..4 {
         fail(store.as_ref(), 1, at(second)).await;
     }
     store.begin_attempt(attempt(1, at(4))).await.unwrap();
-    store.end_attempt(attempt(1, at(4)), Ending::Succeeded).await.unwrap();
+    store.end_attempt(end(attempt(1, at(4)), Ending::Succeeded)).await.unwrap();
     let left = "SELECT failures FROM login_failures WHERE kind = ";
     assert_eq!(fixture.number(&format!("{left}'source'")).await, 4, "LG-25: only its own");
     let account = "SELECT COUNT(*) FROM login_failures WHERE kind = 'account'";
@@ -126,7 +126,7 @@ async fn lg_19_an_attempt_without_an_end_has_failed(fixture: &Fixture) {
     let begun = store.begin_attempt(attempt(1, before)).await.unwrap();
     assert_eq!(begun, Admission::Busy(Kind::Account));
     assert_eq!(store.begin_attempt(attempt(1, due)).await.unwrap(), Admission::Admitted);
-    assert!(!store.end_attempt(attempt(1, due), Ending::Failed).await.unwrap());
+    assert!(!store.end_attempt(end(attempt(1, due), Ending::Failed)).await.unwrap());
     let begun = store.begin_attempt(attempt(1, due)).await.unwrap();
     assert_eq!(begun, Admission::Throttled(Duration::from_secs(2)), "six have failed");
 }
@@ -147,7 +147,7 @@ async fn lg_35_forgotten_tallies_are_swept(fixture: &Fixture) {
     }
     let mut swept = Vec::new();
     for now in [at(3_599), at(3_600), at(3_604), at(3_604), at(3_604)] {
-        let Swept { rows, .. } = fixture.store.sweep(now, 3).await.unwrap();
+        let Swept { rows, .. } = fixture.store.sweep(sweep(now, 3)).await.unwrap();
         swept.push(rows);
     }
     // At 3600 the source, everybody, and the first account.
