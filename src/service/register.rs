@@ -9,10 +9,11 @@ use super::{Auth, users::CreateUserRequest};
 
 impl Auth {
     /// Creates a user for whoever asks, without any role.
-    pub async fn register(&self, request: CreateUserRequest) -> Result<UserId, AuthError> {
+    pub async fn register(&self, mut request: CreateUserRequest) -> Result<UserId, AuthError> {
         if !self.policy.registration {
             return Err(AuthError::PermissionDenied(Denial::RegistrationDisabled));
         }
-        self.create_user(CreateUserRequest { roles: Vec::new(), ..request }).await
+        request.profile.roles.clear();
+        self.create_user(request).await
     }
 }

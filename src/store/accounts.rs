@@ -8,9 +8,10 @@ use super::{
     unit::Unit,
 };
 use crate::domain::{
-    account::{Account, Identifier, NewAccount, Role},
+    account::{Account, NewAccount, Role},
     clock::Timestamp,
     id::UserId,
+    identifier::Identifier,
     password::PasswordHash,
 };
 

@@ -20,9 +20,10 @@ use super::{
     throttle,
 };
 use crate::domain::{
-    account::{Account, Identifier, NewAccount},
+    account::{Account, NewAccount},
     clock::Timestamp,
     id::{SessionId, UserId},
+    identifier::Identifier,
     password::PasswordHash,
     revocation::Revocation,
     session::Session,

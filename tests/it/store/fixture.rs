@@ -12,9 +12,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 use tokenward::{
     domain::{
-        account::{Identifier, NewAccount, Role},
+        account::{NewAccount, Role},
         clock::Timestamp,
         id::{ClientId, SessionId, UserId},
+        identifier::Identifier,
         password::PasswordHash,
         policy::{Audience, Rotation, Scopes},
         revocation::{Reason, Revocation},

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokenward::{
     domain::{
-        account::Identifier,
         clock::Timestamp,
         error::Refusal,
         id::UserId,
+        identifier::Identifier,
         password::PasswordHash,
         revocation::{Reason, Target},
         session::Session,
