@@ -34,10 +34,11 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 const PROGRESS_ROWS: u64 = 1_000;
 
 pub(super) const EXAMPLES: &str = "\
-Each line is a JSON object; username or email, and password_hash, must be there:
-  {\"username\":\"alice\",\"email\":\"alice@example.org\",\"name\":\"Alice Example\",
-   \"roles\":[\"editor\"],\"password_hash\":\"scrypt:32768:8:1$...$...\"}
-(without the line break). Hashes: Argon2id and Argon2i (PHC), bcrypt ($2a$, $2b$,
+Each line is a JSON object; username, email or phone, and password_hash, must be there:
+  {\"username\":\"alice\",\"email\":\"alice@example.org\",\"phone\":\"+41446681800\",
+   \"name\":\"Alice Example\",\"roles\":[\"editor\"],
+   \"password_hash\":\"scrypt:32768:8:1$...$...\"}
+(without the line breaks). Hashes: Argon2id and Argon2i (PHC), bcrypt ($2a$, $2b$,
 $2y$), scrypt and PBKDF2 (PHC, passlib, Werkzeug). The first login with the right
 password replaces them by Argon2id with the configured parameters.
 

@@ -9,10 +9,10 @@ use crate::{
         json::{InvalidJson, StrictObject},
         password::PasswordHash,
     },
-    service::import::ImportUserRequest,
+    service::{import::ImportUserRequest, users::ProfileRequest},
 };
 
-const FIELDS: [&str; 5] = ["username", "email", "name", "roles", "password_hash"];
+const FIELDS: [&str; 6] = ["username", "email", "phone", "name", "roles", "password_hash"];
 
 /// Reads a line. What is wrong is told by field and rule, never by showing
 /// what stands there: it could be a hash, or a password.
@@ -35,7 +35,8 @@ pub(super) fn parse(line: &[u8]) -> Result<ImportUserRequest, Vec<FieldViolation
         });
         text.unwrap_or_default().to_owned()
     };
-    let (username, email, display_name) = (text("username"), text("email"), text("name"));
+    let (username, email, phone) = (text("username"), text("email"), text("phone"));
+    let display_name = text("name");
     let password_hash = PasswordHash::new(text("password_hash"));
     let roles = object.strings("roles").unwrap_or_else(|InvalidJson| {
         if !object.is_null("roles") {
@@ -44,7 +45,8 @@ pub(super) fn parse(line: &[u8]) -> Result<ImportUserRequest, Vec<FieldViolation
         Vec::new()
     });
     if violations.is_empty() {
-        Ok(ImportUserRequest { username, email, display_name, roles, password_hash })
+        let profile = ProfileRequest { username, email, phone, display_name, roles };
+        Ok(ImportUserRequest { profile, password_hash })
     } else {
         Err(violations)
     }
@@ -121,12 +123,13 @@ mod tests {
     fn a_row_may_leave_out_what_is_empty_or_null() {
         for row in [
             r#"{"username":"alice","password_hash":"$2b$"}"#,
-            r#"{"username":"alice","email":null,"name":"","roles":null,"password_hash":"$2b$"}"#,
+            r#"{"username":"alice","email":null,"phone":null,"name":"","roles":null,"password_hash":"$2b$"}"#,
         ] {
             let request = parse(row.as_bytes()).expect("a row");
-            assert_eq!((request.username.as_str(), request.email.as_str()), ("alice", ""));
             assert_eq!(request.password_hash.expose(), "$2b$");
-            assert!(request.display_name.is_empty() && request.roles.is_empty());
+            let ProfileRequest { username, email, phone, display_name, roles } = request.profile;
+            assert_eq!((username.as_str(), email.as_str(), phone.as_str()), ("alice", "", ""));
+            assert!(display_name.is_empty() && roles.is_empty());
         }
     }
 
@@ -143,6 +146,7 @@ mod tests {
             (r#"{"secret":1}"#, "line"),
             (r#"{"username":["secret"]}"#, "username"),
             (r#"{"email":7}"#, "email"),
+            (r#"{"phone":41446681800}"#, "phone"),
             (r#"{"name":"secret\n"}"#, "name"),
             (r#"{"roles":"secret"}"#, "roles"),
             (r#"{"roles":[1]}"#, "roles"),

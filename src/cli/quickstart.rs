@@ -23,7 +23,10 @@ use crate::{
         InactiveReason, LoginRequest, RefreshRequest, RevokeRequest, TokenPair, VerifyRequest,
         VerifyResponse, auth_service_client::AuthServiceClient, revoke_request::Target,
     },
-    service::{Administrator, users::CreateUserRequest},
+    service::{
+        Administrator,
+        users::{CreateUserRequest, ProfileRequest},
+    },
     telemetry::AuditLines,
 };
 
@@ -134,13 +137,14 @@ impl Tour {
     }
 
     async fn create_user(&self) -> anyhow::Result<()> {
-        let request = CreateUserRequest {
+        let profile = ProfileRequest {
             username: self.name.clone(),
-            email: String::new(),
-            password: Password::parse(self.password.clone()),
             display_name: "Demo User".to_owned(),
             roles: vec!["editor".to_owned()],
+            ..ProfileRequest::default()
         };
+        let password = Password::parse(self.password.clone());
+        let request = CreateUserRequest { profile, password };
         let id = self.auth.create_user(request, &Administrator::command_line()).await?;
         step("1. Create a user", &format!("{} is {id}", self.name));
         Ok(())

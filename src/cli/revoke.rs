@@ -21,7 +21,7 @@ pub(super) enum RevokeCommand {
     },
     /// End every session of a user, who can log in again.
     User {
-        /// Id, username or e-mail address.
+        /// Id, username, e-mail address or phone number.
         user: String,
     },
     /// End every session on a client.

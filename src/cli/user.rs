@@ -15,7 +15,10 @@ use crate::{
         account::{Account, Role},
         clock::Timestamp,
     },
-    service::{Administrator, users::CreateUserRequest},
+    service::{
+        Administrator,
+        users::{CreateUserRequest, ProfileRequest},
+    },
 };
 
 /// Users that are read at a time.
@@ -37,12 +40,12 @@ pub(super) enum UserCommand {
     },
     /// End every session of a user, who cannot log in any more.
     Disable {
-        /// Id, username or e-mail address.
+        /// Id, username, e-mail address or phone number.
         user: String,
     },
     /// Let a disabled user log in again. Sessions of before stay dead.
     Enable {
-        /// Id, username or e-mail address.
+        /// Id, username, e-mail address or phone number.
         user: String,
     },
     /// Give a user another password and end every session. The password is read from the
@@ -54,16 +57,20 @@ const CREATE_EXAMPLES: &str = "\
 Examples:
   tokenward user create alice
   tokenward user create alice --email alice@example.org --role editor < password.txt
-  tokenward user create --email bob@example.org --password-file /run/secrets/bob";
+  tokenward user create --email bob@example.org --password-file /run/secrets/bob
+  tokenward user create --phone '+41 44 668 18 00'";
 
 #[derive(Debug, Args)]
 pub(super) struct CreateArgs {
-    /// Username. Without one, --email is needed.
-    #[arg(required_unless_present = "email")]
+    /// Username. Without one, --email or --phone is needed.
+    #[arg(required_unless_present_any = ["email", "phone"])]
     username: Option<String>,
     /// E-mail address, by which the user can log in too.
     #[arg(long)]
     email: Option<String>,
+    /// Phone number with "+" and country code, by which the user can log in too.
+    #[arg(long)]
+    phone: Option<String>,
     /// Display name: the "name" claim.
     #[arg(long)]
     name: Option<String>,
@@ -77,7 +84,7 @@ pub(super) struct CreateArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SetPasswordArgs {
-    /// Id, username or e-mail address.
+    /// Id, username, e-mail address or phone number.
     user: String,
     /// Read the password from the first line of this file.
     #[arg(long, value_name = "FILE")]
@@ -97,13 +104,15 @@ pub(super) async fn run(command: UserCommand, global: &GlobalArgs) -> Outcome {
 
 async fn create(args: CreateArgs, global: &GlobalArgs) -> Outcome {
     let core = global.core(Database::MayBeNew).await?;
-    let request = CreateUserRequest {
+    let profile = ProfileRequest {
         username: args.username.unwrap_or_default(),
         email: args.email.unwrap_or_default(),
-        password: password::read(args.password_file.as_deref()).await?,
+        phone: args.phone.unwrap_or_default(),
         display_name: args.name.unwrap_or_default(),
         roles: args.roles,
     };
+    let password = password::read(args.password_file.as_deref()).await?;
+    let request = CreateUserRequest { profile, password };
     let id = core.auth.create_user(request, &Administrator::command_line()).await?;
     core.store.close().await;
     output::line(id)
@@ -155,6 +164,7 @@ fn as_json(user: &Account) -> Value {
         "id": user.id.to_string(),
         "username": user.username,
         "email": user.email,
+        "phone": user.phone,
         "name": user.display_name,
         "roles": user.roles.iter().map(Role::as_str).collect::<Vec<_>>(),
         "create_time": user.created_at.to_string(),
@@ -165,7 +175,7 @@ fn as_json(user: &Account) -> Value {
 
 fn as_line(user: &Account) -> String {
     let state = if user.disabled_at.is_some() { "disabled" } else { "enabled" };
-    let username = user.username.as_deref().unwrap_or("-");
-    let email = user.email.as_deref().unwrap_or("-");
-    format!("{}  {state:8}  {username}  {email}", user.id)
+    let [username, email, phone] =
+        [&user.username, &user.email, &user.phone].map(|name| name.as_deref().unwrap_or("-"));
+    format!("{}  {state:8}  {username}  {email}  {phone}", user.id)
 }

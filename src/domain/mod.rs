@@ -10,6 +10,7 @@ pub mod clock;
 pub mod entropy;
 pub mod error;
 pub mod id;
+pub mod identifier;
 pub mod issuance;
 pub mod json;
 pub mod keys;

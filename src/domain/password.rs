@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 /// so without a cap the length would be a way to make us work.
 pub const PASSWORD_MAX_LEN: usize = 1024;
 
-/// The shortest identifier that a password must not contain, in bytes.
+/// The shortest identifier that a password must not contain, in characters.
 pub const TELLING_LEN: usize = 4;
 
 /// A password in clear, exactly as typed: never trimmed, never truncated,
@@ -34,15 +34,17 @@ impl Password {
     }
 
     /// Refuses to be a *new* password that says who its user is: one that
-    /// contains an identifier, in any case of its letters. Identifiers of less
-    /// than [`TELLING_LEN`] characters stand in too many words to tell anything.
+    /// contains an identifier, in any case of its letters, or a phone number
+    /// without its `+`. Identifiers of less than [`TELLING_LEN`] characters stand
+    /// in too many words to tell anything.
     pub fn accept_without<'a>(
         self,
         identifiers: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, InvalidPassword> {
-        let text = self.0.expose_secret().to_ascii_lowercase();
-        let mut telling = identifiers.into_iter().filter(|name| name.len() >= TELLING_LEN);
-        if telling.any(|name| text.contains(&name.to_ascii_lowercase())) {
+        let text = self.0.expose_secret().to_lowercase();
+        let names = identifiers.into_iter().map(|name| name.trim_start_matches('+'));
+        let mut telling = names.filter(|name| name.chars().count() >= TELLING_LEN);
+        if telling.any(|name| text.contains(&name.to_lowercase())) {
             return Err(InvalidPassword::ContainsIdentifier);
         }
         Ok(self)
@@ -74,8 +76,8 @@ pub enum InvalidPassword {
         /// The configured least number of characters.
         min_chars: usize,
     },
-    /// It has a username or e-mail address of its user in it.
-    #[error("must not contain the username or the e-mail address")]
+    /// It has an identifier of its user in it.
+    #[error("must not contain the username, e-mail address or phone number")]
     ContainsIdentifier,
     /// It is the one in use.
     #[error("must differ from the current password")]
@@ -156,6 +158,9 @@ mod tests {
         assert!(!of("not bobb", &["bobb"]));
         assert!(of("not bob", &["bob"]), "too short to tell");
         assert!(of("anything", &[]));
+        assert!(!of("ich bin JÜRGEN", &["jürgen"]));
+        assert!(of("das ist mir zu öde", &["öde"]), "three characters");
+        assert!(!of("call 41446681800 now", &["+41446681800"]));
     }
 
     #[test]

@@ -204,6 +204,7 @@ mod tests {
                 version: 3,
                 username: None,
                 email: None,
+                phone: None,
                 display_name: None,
                 roles: Vec::new(),
                 created_at: start,

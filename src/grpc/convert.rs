@@ -22,7 +22,7 @@ use crate::{
         refresh::Refreshed,
         sessions::SessionPage,
         tokens::TokenPair,
-        users::CreateUserRequest,
+        users::{CreateUserRequest, ProfileRequest},
         verify::{InactiveReason, Question, TokenClaims, Verdict},
     },
 };
@@ -104,13 +104,14 @@ impl From<ChangedPassword> for pb::ChangePasswordResponse {
 
 impl From<pb::RegisterRequest> for CreateUserRequest {
     fn from(request: pb::RegisterRequest) -> Self {
-        Self {
+        let profile = ProfileRequest {
             username: request.username,
             email: request.email,
-            password: Password::parse(request.password),
+            phone: request.phone,
             display_name: request.display_name,
             roles: Vec::new(),
-        }
+        };
+        Self { profile, password: Password::parse(request.password) }
     }
 }
 

@@ -266,7 +266,6 @@ impl Auth {
 
 /// The rule that needs the account.
 fn accept_for(new: Password, account: &Account) -> Result<Password, AuthError> {
-    let identifiers = [&account.username, &account.email].into_iter().flatten();
-    let accepted = new.accept_without(identifiers.map(String::as_str));
+    let accepted = new.accept_without(account.identifiers());
     accepted.map_err(|error| AuthError::invalid("new_password", error.to_string()))
 }

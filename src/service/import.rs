@@ -10,23 +10,20 @@ use crate::{
     store::port::CreateUser,
 };
 
-use super::{Administrator, Auth, users::Profile};
+use super::{
+    Administrator, Auth,
+    users::{Profile, ProfileRequest},
+};
 
 /// Users that are best imported in one call: one commit for all of them, and
 /// a transaction so short that logins do not wait for it.
 pub const IMPORT_BATCH: usize = 100;
 
-/// A user to import; nothing of it is checked yet. Empty means absent.
+/// A user to import; nothing of it is checked yet.
 #[derive(Debug)]
 pub struct ImportUserRequest {
-    /// The login name.
-    pub username: String,
-    /// The e-mail address.
-    pub email: String,
-    /// The `name` claim.
-    pub display_name: String,
-    /// The `roles` claim.
-    pub roles: Vec<String>,
+    /// What it is, besides a password.
+    pub profile: ProfileRequest,
     /// The hash, as the other system has it.
     pub password_hash: PasswordHash,
 }
@@ -87,8 +84,8 @@ impl Auth {
         &self,
         request: ImportUserRequest,
     ) -> Result<(Profile, PasswordHash), AuthError> {
-        let ImportUserRequest { username, email, display_name, roles, password_hash } = request;
-        let (profile, mut violations) = Profile::check(&username, &email, display_name, &roles);
+        let ImportUserRequest { profile, password_hash } = request;
+        let (profile, mut violations) = Profile::check(profile);
         if let Err(error) = self.passwords.accepts(&password_hash) {
             violations.push(FieldViolation::new("password_hash", error.to_string()));
         }

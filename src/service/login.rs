@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use crate::{
     domain::{
-        account::{IDENTIFIER_MAX_LEN, Identifier},
         audit::{Action, Actor, Event, Origin},
         clock::Timestamp,
         entropy::sortable_uuid,
         error::{AuthError, FieldViolation, Refusal, chain},
         id::{ClientId, SessionId, UserId},
+        identifier::{self, IDENTIFIER_MAX_LEN, Identifier},
         issuance,
         password::{InvalidPassword, Password, PasswordHash},
         policy::{ClientPolicy, Grant},
@@ -42,7 +42,7 @@ const USER_AGENT_MAX_LEN: usize = 256;
 /// What a login asks for; nothing of it is checked yet.
 #[derive(Debug)]
 pub struct LoginRequest {
-    /// Username or e-mail address.
+    /// Username, e-mail address or phone number.
     pub identifier: String,
     /// The password; `Err` names the rule it breaks.
     pub password: Result<Password, InvalidPassword>,
@@ -267,12 +267,13 @@ impl Auth {
 }
 
 /// The one name under which attempts are counted: of a user, by whichever of
-/// its identifiers; of nobody, by the canonical form of what was typed.
+/// its identifiers; of nobody, by the canonical form of what was typed; what
+/// is no identifier, by what is left of it when spellings are.
 fn counted_as(found: Option<&Credentials>, identifier: Option<&Identifier>, typed: &str) -> String {
     match (found, identifier) {
         (Some(credentials), _) => user_counted(credentials.account.id),
         (None, Some(identifier)) => format!("{} {identifier}", identifier.kind()),
-        (None, None) => format!("typed {}", typed.to_ascii_lowercase()),
+        (None, None) => format!("typed {}", identifier::folded(typed)),
     }
 }
 

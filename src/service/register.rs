@@ -12,14 +12,13 @@ impl Auth {
     /// Creates a user for whoever asks, without any role.
     pub async fn register(
         &self,
-        request: CreateUserRequest,
+        mut request: CreateUserRequest,
         caller: &Caller,
     ) -> Result<UserId, AuthError> {
         if !self.policy.registration {
             return Err(AuthError::PermissionDenied(Denial::RegistrationDisabled));
         }
-        let origin = caller.acting_as(Actor::Anonymous);
-        let request = CreateUserRequest { roles: Vec::new(), ..request };
-        self.new_user(request, Action::Register, &origin).await
+        request.profile.roles.clear();
+        self.new_user(request, Action::Register, &caller.acting_as(Actor::Anonymous)).await
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::{
     domain::{
-        account::{Account, Identifier, NewAccount, Role},
+        account::{Account, NewAccount, Role},
         audit::{Action, Event, Origin},
         entropy::random_uuid,
         error::{AuthError, FieldViolation},
         id::UserId,
+        identifier::{Identifier, InvalidIdentifier},
         password::{InvalidPassword, Password, PasswordHash},
         revocation::Reason,
     },
@@ -20,15 +21,24 @@ pub const ROLES_MAX: usize = 64;
 /// The longest display name, in bytes.
 pub const DISPLAY_NAME_MAX_LEN: usize = 128;
 
-/// A user to create; nothing of it is checked yet. Empty means absent.
+/// A user to create; nothing of it is checked yet.
 #[derive(Debug)]
 pub struct CreateUserRequest {
+    /// What it is, besides a password.
+    pub profile: ProfileRequest,
+    /// The password; `Err` names the rule it breaks.
+    pub password: Result<Password, InvalidPassword>,
+}
+
+/// What a new user is to be; nothing of it is checked yet. Empty means absent.
+#[derive(Debug, Default)]
+pub struct ProfileRequest {
     /// The login name.
     pub username: String,
     /// The e-mail address.
     pub email: String,
-    /// The password; `Err` names the rule it breaks.
-    pub password: Result<Password, InvalidPassword>,
+    /// The phone number.
+    pub phone: String,
     /// The `name` claim.
     pub display_name: String,
     /// The `roles` claim.
@@ -72,7 +82,7 @@ impl Auth {
         Ok(self.store.users(after, limit).await?)
     }
 
-    /// The user of an id, a username or an e-mail address.
+    /// The user of an id, a username, an e-mail address or a phone number.
     pub async fn find_user(&self, name: &str) -> Result<Account, AuthError> {
         let found = if let Ok(id) = UserId::parse(name) {
             self.store.user(id).await?
@@ -107,10 +117,9 @@ impl Auth {
         password: Result<Password, InvalidPassword>,
         admin: &Administrator,
     ) -> Result<i64, AuthError> {
-        let identifiers = [&user.username, &user.email].into_iter().flatten();
         let password = password
             .and_then(|password| password.accept_new(self.policy.password_min_chars))
-            .and_then(|password| password.accept_without(identifiers.map(String::as_str)))
+            .and_then(|password| password.accept_without(user.identifiers()))
             .map_err(|error| AuthError::invalid("password", error.to_string()))?;
         let new = self.passwords.hash(password).await?;
         let (entry_id, now) = (self.random_uuid()?, self.now());
@@ -123,11 +132,11 @@ impl Auth {
     }
 
     fn check_new_user(&self, request: CreateUserRequest) -> Result<CheckedUser, AuthError> {
-        let CreateUserRequest { username, email, password, display_name, roles } = request;
-        let (profile, mut violations) = Profile::check(&username, &email, display_name, &roles);
+        let (profile, mut violations) = Profile::check(request.profile);
         let min_chars = self.policy.password_min_chars;
         let identifiers = profile.identifiers.iter().map(Identifier::as_str);
-        let password = password
+        let password = request
+            .password
             .and_then(|password| password.accept_new(min_chars))
             .and_then(|password| password.accept_without(identifiers));
         match password {
@@ -153,27 +162,9 @@ pub(super) struct Profile {
 
 impl Profile {
     /// Checks every rule. The profile counts only if none is broken.
-    pub(super) fn check(
-        username: &str,
-        email: &str,
-        display_name: String,
-        roles: &[String],
-    ) -> (Self, Vec<FieldViolation>) {
-        let mut violations = Vec::new();
-        let mut identifiers = Vec::new();
-        let given = [
-            ("username", username, Identifier::username as fn(&str) -> _),
-            ("email", email, Identifier::email),
-        ];
-        for (field, text, parse) in given.into_iter().filter(|(_, text, _)| !text.is_empty()) {
-            match parse(text) {
-                Ok(identifier) => identifiers.push(identifier),
-                Err(error) => violations.push(FieldViolation::new(field, error.to_string())),
-            }
-        }
-        if username.is_empty() && email.is_empty() {
-            violations.push(FieldViolation::new("username", "must be given, or else an email"));
-        }
+    pub(super) fn check(request: ProfileRequest) -> (Self, Vec<FieldViolation>) {
+        let (identifiers, mut violations) = check_identifiers(&request);
+        let ProfileRequest { display_name, roles, .. } = request;
         if display_name.len() > DISPLAY_NAME_MAX_LEN || display_name.chars().any(char::is_control) {
             let rule =
                 format!("must be at most {DISPLAY_NAME_MAX_LEN} bytes without control characters");
@@ -201,4 +192,26 @@ impl Profile {
         let Self { identifiers, display_name, roles } = self;
         NewAccount { id, identifiers, display_name, roles, password_hash }
     }
+}
+
+/// The new user's identifiers, and the rules that they break.
+fn check_identifiers(request: &ProfileRequest) -> (Vec<Identifier>, Vec<FieldViolation>) {
+    type Parse = fn(&str) -> Result<Identifier, InvalidIdentifier>;
+    let given: [(_, _, Parse); 3] = [
+        ("username", &request.username, Identifier::username),
+        ("email", &request.email, Identifier::email),
+        ("phone", &request.phone, Identifier::phone),
+    ];
+    let (mut identifiers, mut violations) = (Vec::new(), Vec::new());
+    for (field, text, parse) in given.into_iter().filter(|(_, text, _)| !text.is_empty()) {
+        match parse(text).and_then(Identifier::accept_new) {
+            Ok(identifier) => identifiers.push(identifier),
+            Err(error) => violations.push(FieldViolation::new(field, error.to_string())),
+        }
+    }
+    if identifiers.is_empty() && violations.is_empty() {
+        violations
+            .push(FieldViolation::new("username", "must be given, or else an email or phone"));
+    }
+    (identifiers, violations)
 }

@@ -9,10 +9,11 @@ use super::{
     unit::Unit,
 };
 use crate::domain::{
-    account::{Account, Identifier, NewAccount, Role},
+    account::{Account, NewAccount, Role},
     audit::{Action, Event},
     clock::Timestamp,
     id::UserId,
+    identifier::Identifier,
     password::PasswordHash,
 };
 

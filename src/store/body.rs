@@ -18,10 +18,11 @@ use super::{
     throttle,
 };
 use crate::domain::{
-    account::{Account, Identifier, NewAccount},
+    account::{Account, NewAccount},
     audit::{Entry, Event},
     clock::Timestamp,
     id::{SessionId, UserId},
+    identifier::Identifier,
     password::PasswordHash,
     revocation::Revocation,
     session::Session,

@@ -14,11 +14,12 @@ pub use password::{ChangePassword, PasswordChanged, SetPassword};
 use uuid::Uuid;
 
 use crate::domain::{
-    account::{Account, Identifier, NewAccount},
+    account::{Account, NewAccount},
     audit::{Entry, Event, Filter, Origin},
     clock::Timestamp,
     error::{AuthError, Fault, Outage, Refusal},
     id::{ClientId, SessionId, UserId},
+    identifier::Identifier,
     password::PasswordHash,
     policy::Rotation,
     revocation::{LogHead, Reason, Revocation, Target},

@@ -105,6 +105,7 @@ pub(super) fn account<DB: Engine>(row: &DB::Row) -> Result<Account, StoreError> 
         version: fields.int("account_version")?,
         username: fields.optional_text("username")?,
         email: fields.optional_text("email")?,
+        phone: fields.optional_text("phone")?,
         display_name: fields.optional_text("display_name")?,
         roles: fields.words("roles", Role::parse)?,
         created_at: fields.time("account_created_at")?,

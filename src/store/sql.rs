@@ -20,12 +20,26 @@ macro_rules! statements {
 /// An account, from `users u`.
 macro_rules! account {
     () => {
-        "u.id AS account_id, u.version AS account_version, u.display_name, u.roles, \
-         u.created_at AS account_created_at, u.disabled_at AS account_disabled_at, u.last_login_at, \
-         (SELECT i.canonical FROM user_identifiers i \
-          WHERE i.user_id = u.id AND i.kind = 'username') AS username, \
-         (SELECT i.canonical FROM user_identifiers i \
-          WHERE i.user_id = u.id AND i.kind = 'email') AS email"
+        concat!(
+            "u.id AS account_id, u.version AS account_version, u.display_name, u.roles, \
+             u.created_at AS account_created_at, u.disabled_at AS account_disabled_at, \
+             u.last_login_at",
+            identifier!("username"),
+            identifier!("email"),
+            identifier!("phone")
+        )
+    };
+}
+
+/// A further column: the user's identifier of a kind, from `users u`.
+macro_rules! identifier {
+    ($kind:literal) => {
+        concat!(
+            ", (SELECT i.canonical FROM user_identifiers i WHERE i.user_id = u.id AND i.kind = '",
+            $kind,
+            "') AS ",
+            $kind
+        )
     };
 }
 

@@ -2,9 +2,10 @@
 //! signed.
 
 use super::{
-    json_classes, naughty,
+    json_classes,
     table::{Seen, Table, Trial},
 };
+use crate::support::naughty;
 
 /// Everything that table-driven tests of this family judge.
 pub(super) fn rows(trial: &Trial) -> Table {

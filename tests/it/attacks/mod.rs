@@ -23,7 +23,6 @@ mod json_classes;
 mod key_file;
 mod key_id;
 mod key_state;
-mod naughty;
 mod properties;
 mod raw_call;
 mod sessions;

@@ -6,7 +6,7 @@ use std::{path::Path, process::Command, thread};
 use serde_json::json;
 use tokenward::{
     crypto::digest::sha256,
-    domain::account::Identifier,
+    domain::identifier::Identifier,
     grpc::pb::auth::{LoginRequest, auth_service_client::AuthServiceClient},
     store::{self, StoreOptions, port::Store},
 };

@@ -116,8 +116,8 @@ fn passwords_are_set_by_the_rules_and_for_users_that_are_there() {
 #[test]
 fn users_are_listed_for_people_and_for_programs() {
     let program = program();
-    let bob = program.create_user(&["--email", "bob@example.org", "--name", "Bob"]);
-    program.run(&["user", "disable", &bob]).success();
+    let bob = program.create_user(&["--phone", "+41 44 668 18 00", "--email", "bob@example.org"]);
+    program.run(&["user", "disable", "+41446681800"]).success();
 
     let lines = program.run(&["user", "list"]).success();
     assert_eq!(lines.lines().count(), 2, "{lines}");
@@ -128,6 +128,7 @@ fn users_are_listed_for_people_and_for_programs() {
     assert_eq!(find("alice@example.org")["username"], "alice");
     assert_eq!(find("alice@example.org")["roles"][0], "editor");
     assert_eq!(find("bob@example.org")["id"], bob.as_str());
+    assert_eq!(find("bob@example.org")["phone"], "+41446681800");
     assert!(find("bob@example.org")["disable_time"].is_string());
     assert!(!listed.contains("argon2"), "hashes stay where they are");
 }

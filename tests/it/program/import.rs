@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{client, login};
-use crate::support::program::Program;
-
-const BCRYPT: &str = "$2b$04$wre7BctikGkpldvi8MGvwufW.Hwcu084PUSep6h0vr1WEev3MOL5C";
+use crate::support::{program::Program, world::BCRYPT};
 
 fn row(username: &str, hash: &str) -> String {
     json!({"username": username, "password_hash": hash}).to_string()
@@ -21,8 +19,8 @@ fn listed(program: &Program) -> usize {
 async fn imported_users_log_in() {
     let program = Program::new().with_cheap_hashes().with_keys();
     let row = json!({
-        "username": "alice", "email": "alice@example.org", "name": "Alice Example",
-        "roles": ["editor"], "password_hash": BCRYPT,
+        "username": "alice", "email": "alice@example.org",
+        "phone": "+41446681800", "name": "Alice Example", "roles": ["editor"], "password_hash": BCRYPT,
     });
     // A file, an empty line, no newline at the end.
     let file = program.data_dir().with_file_name("users.jsonl");
@@ -31,7 +29,7 @@ async fn imported_users_log_in() {
     assert_eq!(done, "1 created, 0 taken, 0 invalid\n");
     let users = program.run(&["user", "list", "--json"]).success();
     let user: Value = serde_json::from_str(&users).expect("one user");
-    for field in ["username", "email", "name", "roles"] {
+    for field in ["username", "email", "phone", "name", "roles"] {
         assert_eq!(user[field], row[field], "{field}");
     }
     let server = program.serve();

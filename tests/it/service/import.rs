@@ -2,16 +2,16 @@
 
 use tokenward::{
     domain::{
-        account::Identifier,
         error::{AuthError, Refusal},
+        identifier::Identifier,
         password::PasswordHash,
     },
-    service::{Administrator, import::ImportUserRequest},
+    service::{Administrator, import::ImportUserRequest, users::ProfileRequest},
 };
 
 use crate::{
     on_both_engines,
-    support::world::{Engine, PASSWORD, World},
+    support::world::{BCRYPT, Engine, PASSWORD, World},
 };
 
 on_both_engines!(
@@ -21,17 +21,15 @@ on_both_engines!(
     a_check_of_an_import_creates_nothing,
 );
 
-const BCRYPT: &str = "$2b$04$wre7BctikGkpldvi8MGvwufW.Hwcu084PUSep6h0vr1WEev3MOL5C";
 const WERKZEUG: &str = "pbkdf2:sha256:1000$RPeOvDcpXHyOOYBF$208a7ea5e22b4a51c95fdf1dcc2e342d28b2d12c2bd555a9f65cdd0d52d2518c";
 
 fn request(username: &str, hash: &str) -> ImportUserRequest {
-    ImportUserRequest {
+    let profile = ProfileRequest {
         username: username.to_owned(),
-        email: String::new(),
-        display_name: String::new(),
         roles: vec!["editor".to_owned()],
-        password_hash: PasswordHash::new(hash.to_owned()),
-    }
+        ..ProfileRequest::default()
+    };
+    ImportUserRequest { profile, password_hash: PasswordHash::new(hash.to_owned()) }
 }
 
 async fn import(world: &World, username: &str, hash: &str) {
@@ -86,11 +84,10 @@ async fn lg_40_a_longer_password_counts_whole_after_its_first_login(engine: Engi
 async fn many_are_imported_and_each_is_told_how_it_went(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     world.user("taken").await;
-    let bad = ImportUserRequest {
-        email: "nowhere".to_owned(),
-        roles: vec!["No Role".to_owned()],
-        ..request("a b", "md5$x$00")
-    };
+    let mut bad = request("a b", "md5$x$00");
+    bad.profile.email = "nowhere".into();
+    bad.profile.phone = "044 668 18 00".into();
+    bad.profile.roles = vec!["No Role".into()];
     let many = vec![
         request("alice", BCRYPT),
         request("Taken", BCRYPT),
@@ -111,7 +108,7 @@ async fn many_are_imported_and_each_is_told_how_it_went(engine: Engine) {
             Err(error) => panic!("{error}"),
         })
         .collect();
-    let all_rules = "username email roles password_hash";
+    let all_rules = "username email phone roles password_hash";
     assert_eq!(
         told,
         ["created", "username taken", all_rules, "username taken", "password_hash", "created"]

@@ -3,6 +3,7 @@
 
 mod change_password;
 mod freshness;
+mod identifiers;
 mod import;
 mod login;
 mod refresh;

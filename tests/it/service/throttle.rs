@@ -10,8 +10,10 @@ use tokenward::{
     domain::error::{AuthError, Refusal},
     domain::password::Password,
     service::{
-        Administrator, Caller, change_password::ChangePasswordRequest, login::LoggedIn,
-        users::CreateUserRequest,
+        Administrator, Caller,
+        change_password::ChangePasswordRequest,
+        login::LoggedIn,
+        users::{CreateUserRequest, ProfileRequest},
     },
     store::port::Sweep,
 };
@@ -155,24 +157,38 @@ async fn lg_20_lg_34_of_a_hundred_wrong_passwords_five_are_looked_at(engine: Eng
 
 async fn lg_21_lg_22_all_names_of_a_user_count_together(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
-    let request = CreateUserRequest {
+    let profile = ProfileRequest {
         username: "alice".to_owned(),
-        email: "alice@example.org".to_owned(),
-        password: Password::parse(PASSWORD.to_owned()),
-        display_name: String::new(),
-        roles: Vec::new(),
+        email: "alice@bücher.example".to_owned(),
+        phone: "+41 44 668 18 00".to_owned(),
+        ..ProfileRequest::default()
     };
+    let request = CreateUserRequest { profile, password: Password::parse(PASSWORD.to_owned()) };
     world.auth().create_user(request, &Administrator::command_line()).await.unwrap();
-    for name in ["alice", "ALICE", "alice@example.org", "Alice@EXAMPLE.org", "aLiCe"] {
-        fails(&world, name, 1).await;
+    for names in [
+        // One user's,
+        [
+            "ALICE",
+            "ａｌｉｃｅ",
+            "Alice@BÜCHER.example",
+            "alice@xn--bcher-kva.example",
+            "+41 (44) 668-18-00",
+        ],
+        // a name that is nobody's,
+        ["nobody", "NOBODY", "ｎｏｂｏｄｙ", "nobodY", "ＮObody"],
+        // a number that is nobody's,
+        ["+14155550199", "+1 415 555 0199", "+1-415-555-0199", "+1.4155550199", "+1(415)5550199"],
+        // and what is no identifier at all.
+        ["al ice", "AL ICE", "al\u{a0}ice", "alice\u{200b}", "ａｌ－ｉｃｅ\u{feff}"],
+    ] {
+        for name in names {
+            fails(&world, name, 1).await;
+        }
+        for name in names {
+            let login = world.try_login(name, PASSWORD).await;
+            assert_eq!(wait(login), Duration::from_secs(1), "{name}");
+        }
     }
-    for name in ["alice", "alice@example.org"] {
-        assert_eq!(wait(world.try_login(name, PASSWORD).await), Duration::from_secs(1));
-    }
-    for name in ["nobody", "NOBODY", "noBody", "nobodY", "NObody"] {
-        fails(&world, name, 1).await;
-    }
-    assert_eq!(wait(world.try_login("nobody", PASSWORD).await), Duration::from_secs(1));
 }
 
 async fn lg_23_sessions_of_a_throttled_user_go_on(engine: Engine) {

@@ -7,7 +7,10 @@ use tokenward::{
         error::{AuthError, Denial, Refusal},
         password::Password,
     },
-    service::{Administrator, Caller, users::CreateUserRequest},
+    service::{
+        Administrator, Caller,
+        users::{CreateUserRequest, ProfileRequest},
+    },
 };
 
 use crate::{
@@ -22,12 +25,10 @@ on_both_engines!(
 );
 
 fn request(username: &str, email: &str, password: &str) -> CreateUserRequest {
+    let (username, email) = (username.to_owned(), email.to_owned());
     CreateUserRequest {
-        username: username.to_owned(),
-        email: email.to_owned(),
+        profile: ProfileRequest { username, email, ..ProfileRequest::default() },
         password: Password::parse(password.to_owned()),
-        display_name: String::new(),
-        roles: Vec::new(),
     }
 }
 
@@ -61,14 +62,20 @@ async fn users_are_created_with_valid_unique_names(engine: Engine) {
     );
     assert_eq!(auth.users(None, 10).await.unwrap().len(), 2);
 
-    let bad = CreateUserRequest { roles: vec!["No Role".into()], ..request("a b", "x", "short") };
+    let mut bad = request("a b", "x", "short");
+    bad.profile.phone = "044 668 18 00".into();
+    bad.profile.roles = vec!["No Role".into()];
     let Err(AuthError::InvalidArgument(violations)) =
         auth.create_user(bad, &Administrator::command_line()).await
     else {
         panic!("accepted")
     };
     let fields: Vec<_> = violations.iter().map(|violation| violation.field).collect();
-    assert_eq!(fields, ["username", "email", "roles", "password"], "every broken rule at once");
+    assert_eq!(
+        fields,
+        ["username", "email", "phone", "roles", "password"],
+        "every broken rule at once"
+    );
 }
 
 async fn s4_3_strangers_register_if_they_may(engine: Engine) {
@@ -79,7 +86,8 @@ async fn s4_3_strangers_register_if_they_may(engine: Engine) {
 
     let open = |s: &mut Settings| s.registration.enabled = true;
     let Some(world) = World::with(engine, open).await else { return };
-    let greedy = CreateUserRequest { roles: vec!["admin".into()], ..request("bob", "", PASSWORD) };
+    let mut greedy = request("bob", "", PASSWORD);
+    greedy.profile.roles = vec!["admin".to_owned()];
     let id = world.auth().register(greedy, &Caller::default()).await.unwrap();
     let claims = {
         let tokens = world.login("bob").await.tokens;

@@ -2,8 +2,9 @@
 
 use tokenward::{
     domain::{
-        account::{Account, Identifier, Role},
+        account::{Account, NewAccount, Role},
         id::UserId,
+        identifier::Identifier,
         password::PasswordHash,
     },
     store::port::CreateUser,
@@ -14,6 +15,7 @@ use super::fixture::{Fixture, START, at, context, new_account, new_user};
 on_both_engines! {
     what_is_written_is_read_back
     identifiers_are_unique_per_kind_and_leave_nothing_behind
+    lg_46_identifiers_are_compared_byte_by_byte
     many_users_are_created_but_for_those_that_are_taken
     unknown_is_not_an_error
     users_are_listed_by_id_in_pages
@@ -23,13 +25,16 @@ on_both_engines! {
 
 async fn what_is_written_is_read_back(fixture: &Fixture) {
     let mut new = new_account("alice");
-    new.identifiers.push(Identifier::parse("alice@example.org").unwrap());
+    for further in ["alice@example.org", "+41 44 668 18 00"] {
+        new.identifiers.push(Identifier::parse(further).unwrap());
+    }
     fixture.store.create_user(new_user(new.clone(), at(5))).await.unwrap();
     let expected = Account {
         id: new.id,
         version: 1,
         username: Some("alice".to_owned()),
         email: Some("alice@example.org".to_owned()),
+        phone: Some("+41446681800".to_owned()),
         display_name: new.display_name.clone(),
         roles: vec![Role::parse("reader").unwrap(), Role::parse("writer").unwrap()],
         created_at: at(5),
@@ -61,6 +66,44 @@ async fn identifiers_are_unique_per_kind_and_leave_nothing_behind(fixture: &Fixt
     fixture.user("bob").await;
     let outcome = fixture.store.create_user(new_user(new_account("BOB"), START)).await.unwrap();
     assert_eq!(outcome, CreateUser::Taken("username"));
+}
+
+/// What collations take for equal: case, width, accents, composition, and what
+/// they ignore. To the database they are texts of other bytes.
+async fn lg_46_identifiers_are_compared_byte_by_byte(fixture: &Fixture) {
+    let alike = [
+        "jürgen",
+        "ju\u{308}rgen",
+        "JÜRGEN",
+        "Jürgen",
+        "jurgen",
+        "juergen",
+        "jürgen ",
+        "ｊürgen",
+        "jürgen\u{200d}",
+        "\u{feff}jürgen",
+        "jürge\u{ad}n",
+        "ĵürgen",
+        "jürgeո",
+        "jürg\u{435}n",
+    ];
+    let identifier = |text: &str| Identifier::Username(text.to_owned());
+    let mut ids = Vec::new();
+    for text in alike {
+        assert!(fixture.store.credentials(identifier(text)).await.unwrap().is_none(), "{text}");
+        let new = NewAccount { identifiers: vec![identifier(text)], ..new_account("x") };
+        ids.push(new.id);
+        assert_eq!(
+            fixture.store.create_user(new_user(new, START)).await.unwrap(),
+            CreateUser::Created
+        );
+    }
+    for (text, id) in alike.into_iter().zip(ids) {
+        let found = fixture.store.user_by_identifier(identifier(text)).await.unwrap().unwrap();
+        assert_eq!((found.id, found.username.as_deref()), (id, Some(text)));
+    }
+    let kind = Identifier::Phone("jürgen".to_owned());
+    assert!(fixture.store.credentials(kind).await.unwrap().is_none(), "of its kind only");
 }
 
 async fn many_users_are_created_but_for_those_that_are_taken(fixture: &Fixture) {

@@ -13,10 +13,11 @@ use tempfile::TempDir;
 use tokenward::{
     crypto::digest::sha256,
     domain::{
-        account::{Identifier, NewAccount, Role},
+        account::{NewAccount, Role},
         audit::{Action, Actor, Event, Origin},
         clock::Timestamp,
         id::{ClientId, SessionId, UserId},
+        identifier::Identifier,
         password::PasswordHash,
         policy::{Audience, Rotation, Scopes},
         revocation::{Reason, Revocation},

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokenward::{
     domain::{
-        account::Identifier,
         audit::{Actor, Origin},
         clock::Timestamp,
         error::Refusal,
         id::UserId,
+        identifier::Identifier,
         password::PasswordHash,
         revocation::{Reason, Target},
         session::Session,

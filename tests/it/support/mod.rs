@@ -6,6 +6,7 @@ pub(crate) mod command;
 pub(crate) mod determinism;
 pub(crate) mod key_faults;
 pub(crate) mod key_tools;
+pub(crate) mod naughty;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod served;

@@ -14,12 +14,12 @@ use tokenward::{
     app::{Access, Core, Environment},
     config::{DatabaseUrl, Settings, Span},
     crypto::generate::{self, KeyBits},
-    domain::{account::Identifier, error::AuthError, id::UserId, password::Password},
+    domain::{error::AuthError, id::UserId, identifier::Identifier, password::Password},
     service::{
         Administrator, Auth, Caller,
         login::{LoggedIn, LoginRequest},
         refresh::Refreshed,
-        users::CreateUserRequest,
+        users::{CreateUserRequest, ProfileRequest},
         verify::{Question, Verdict},
     },
 };
@@ -30,6 +30,9 @@ use super::{
 };
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// An imported hash of it, which takes no time to check.
+pub(crate) const BCRYPT: &str = "$2b$04$wre7BctikGkpldvi8MGvwufW.Hwcu084PUSep6h0vr1WEev3MOL5C";
 
 /// Which database a world stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,13 +175,13 @@ impl World {
     }
 
     pub(crate) async fn user_with_password(&self, username: &str, password: &str) -> UserId {
-        let request = CreateUserRequest {
+        let profile = ProfileRequest {
             username: username.to_owned(),
-            email: String::new(),
-            password: Password::parse(password.to_owned()),
-            display_name: String::new(),
             roles: vec!["reader".to_owned()],
+            ..ProfileRequest::default()
         };
+        let password = Password::parse(password.to_owned());
+        let request = CreateUserRequest { profile, password };
         self.auth().create_user(request, &Administrator::command_line()).await.expect("a new user")
     }
 

@@ -21,6 +21,7 @@ pub(super) async fn register(client: &mut AuthServiceClient<Channel>) -> String 
         email: "alice@example.org".to_owned(),
         password: PASSWORD.to_owned(),
         display_name: "Alice".to_owned(),
+        phone: String::new(),
     };
     client.register(request).await.unwrap().into_inner().user_id
 }

@@ -1,9 +1,9 @@
 //! What users do about their own accounts, over real connections.
 
 use tokenward::grpc::pb::auth::{
-    ChangePasswordRequest, ChangePasswordResponse, ListSessionsRequest, RevokeRequest,
-    RevokeResponse, TokenPair, VerifyRequest, auth_service_client::AuthServiceClient,
-    revoke_request::Target,
+    ChangePasswordRequest, ChangePasswordResponse, ListSessionsRequest, LoginRequest,
+    RegisterRequest, RevokeRequest, RevokeResponse, TokenPair, VerifyRequest,
+    auth_service_client::AuthServiceClient, revoke_request::Target,
 };
 use tonic::{Code, Request, Status, transport::Channel};
 use uuid::Uuid;
@@ -19,6 +19,7 @@ use crate::{
 };
 
 on_both_engines!(
+    s2_1_a_phone_number_and_a_password_log_in,
     vt_09_a_change_of_the_password_leaves_one_session,
     vt_10_sessions_are_ended_by_id_or_all_at_once,
 );
@@ -54,6 +55,40 @@ async fn dead(client: &mut Client, pair: &TokenPair, seq: i64) -> String {
     let question = VerifyRequest { min_revocation_seq: seq, ..about(&pair.access_token) };
     let verdict = client.verify(question).await.unwrap().into_inner();
     verdict.revocation.map(|revocation| revocation.reason).unwrap_or_default()
+}
+
+async fn s2_1_a_phone_number_and_a_password_log_in(engine: Engine) {
+    let Some(served) = serve(engine).await else { return };
+    let mut client = served.client().await;
+    let register = |phone: &str| RegisterRequest {
+        phone: phone.to_owned(),
+        password: PASSWORD.to_owned(),
+        ..RegisterRequest::default()
+    };
+    let registered = client.register(register("+41 44 668 18 00")).await.unwrap();
+    let user_id = registered.into_inner().user_id;
+    let login = |phone: &str, password: &str| LoginRequest {
+        identifier: phone.to_owned(),
+        ..login_request(password)
+    };
+    for spelling in ["+41446681800", "+41 44 668 18 00", "+41 (44) 668-18-00"] {
+        let logged_in = client.login(login(spelling, PASSWORD)).await.unwrap().into_inner();
+        assert_eq!(logged_in.user_id, user_id);
+        let pair = logged_in.tokens.unwrap();
+        let verdict = client.verify(about(&pair.access_token)).await.unwrap().into_inner();
+        let json = verdict.claims.unwrap().json;
+        assert!(verdict.active && !json.contains("446681800"), "no token has it: {json}");
+    }
+    let wrong = is(Code::Unauthenticated, "INVALID_CREDENTIALS");
+    assert_eq!(reason(client.login(login("+41446681800", NEW)).await), wrong);
+    for another in ["+41446681801", "41446681800", "0446681800", "0041446681800"] {
+        assert_eq!(reason(client.login(login(another, PASSWORD)).await), wrong, "{another}");
+    }
+
+    let taken = reason(client.register(register("+41446681800")).await);
+    assert_eq!(taken, is(Code::AlreadyExists, "ALREADY_EXISTS"));
+    assert_eq!(fields(client.register(register("044 668 18 00")).await), ["phone"]);
+    served.stop().await;
 }
 
 async fn vt_09_a_change_of_the_password_leaves_one_session(engine: Engine) {

@@ -3,7 +3,7 @@
 //! they stand for the public lists and copy none.
 
 /// Strings of all classes.
-pub(super) fn strings() -> Vec<String> {
+pub(crate) fn strings() -> Vec<String> {
     let mut all: Vec<String> = WORDS.iter().chain(INJECTIONS).map(|s| (*s).to_owned()).collect();
     all.extend(controls());
     all.extend(unicode());
@@ -130,6 +130,14 @@ const INJECTIONS: &[&str] = &[
     "x\r\n\r\nHTTP/1.1 200 OK",
     "eval(\"1\")",
     "exec('id')",
+    "admin)(&)",
+    "*)(objectClass=*",
+    "\\2a\\29",
+    "admin'/*",
+    "'||pg_sleep(10)--",
+    "%s%n%p%99999d",
+    "\u{1b}]0;title\u{7}",
+    "\u{1b}[2J\u{9b}1A",
     "os.system('id')",
     "\u{1b}[31mred\u{1b}[0m",
 ];
