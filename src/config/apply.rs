@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    AccessType, ClientSettings, DatabaseUrl, Rotation, Settings, Span, ThrottleSettings,
-    TokenSettings,
+    AccessType, ClientSettings, DatabaseUrl, Rotation, ScopeSettings, Settings, Span,
+    ThrottleSettings, TokenSettings,
 };
 use crate::domain::{
+    account::Role,
     id::ClientId,
     policy::{self, Audience, ClientPolicy, Lifetimes, Policy, Scopes},
     throttle::{Allowance, ThrottleRules},
@@ -60,6 +61,7 @@ impl Settings {
             replay_window: self.tokens.replay_window.0,
             default_client: client_id(&self.default_client)?,
             clients,
+            scope_roles: self.scopes.iter().map(scope_roles).collect::<Result<_, _>>()?,
             password_min_chars: usize::try_from(self.password.min_chars).unwrap_or(usize::MAX),
             login_failure_grid: self.password.failure_grid.0,
             throttle: self.throttle.enabled.then(|| throttle(&self.throttle)),
@@ -81,6 +83,11 @@ fn throttle(settings: &ThrottleSettings) -> ThrottleRules {
 
 fn client_id(text: &str) -> Result<ClientId, String> {
     ClientId::parse(text).map_err(|error| format!("client id \"{text}\" {error}"))
+}
+
+fn scope_roles((name, scope): (&String, &ScopeSettings)) -> Result<(String, Vec<Role>), String> {
+    let roles: Result<_, _> = scope.roles.iter().map(|role| Role::parse(role)).collect();
+    Ok((name.clone(), roles.map_err(|error| format!("scopes.{name}.roles {error}"))?))
 }
 
 fn client(settings: &ClientSettings, defaults: &TokenSettings) -> Result<ClientPolicy, String> {

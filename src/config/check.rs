@@ -1,5 +1,7 @@
 //! The bounds of settings, and the rules between them.
 
+mod grants;
+
 use std::{fmt::Display, time::Duration};
 
 use url::{Host, Url};
@@ -18,6 +20,9 @@ pub fn violations(settings: &Settings) -> Vec<String> {
     check.relations(settings);
     for (id, client) in &settings.clients {
         check.client(id, client, settings);
+    }
+    for (name, scope) in &settings.scopes {
+        check.scope(name, scope, settings);
     }
     check.violations
 }

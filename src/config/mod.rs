@@ -105,6 +105,11 @@ pub struct Settings {
     /// named "default" for the audience "api".
     #[config(default = {})]
     pub clients: BTreeMap<String, ClientSettings>,
+
+    /// Scopes that are for some roles only, by name. Those that are not here
+    /// go to every user whose client may ask for them.
+    #[config(default = {})]
+    pub scopes: BTreeMap<String, ScopeSettings>,
 }
 
 /// Where users, sessions and revocations are kept.
@@ -550,4 +555,12 @@ pub struct ClientSettings {
     pub rotation: Rotation,
     /// As `tokens.max_sessions_per_user`.
     pub max_sessions_per_user: Option<u32>,
+}
+
+/// A scope that not everybody is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeSettings {
+    /// It is for users who have at least one of these.
+    pub roles: Vec<String>,
 }

@@ -61,7 +61,7 @@ pub fn access_claims(
         // Never later than `iat`, which is set back by as much.
         auth_time: session.auth_time.minus(policy.issued_at_backdate).floor_to_second(),
         amr: session.amr.clone(),
-        scopes: session.scopes.clone(),
+        scopes: policy.scopes_for(&session.scopes, &account.roles),
         roles: account.roles.clone(),
         name: account.display_name.clone(),
         email: account.email.clone(),

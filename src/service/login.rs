@@ -4,6 +4,7 @@
 //! 2. Read the credentials, and check the password on the worker threads, as
 //!    a counted attempt (`throttle`). An unknown user costs the same work, on
 //!    a dummy hash, and is counted alike.
+//!    What its roles do not allow is refused only after that.
 //! 3. Open the session in one transaction, provided that the user is still
 //!    what it was in step 2.
 //! 4. Sign, and answer.
@@ -95,6 +96,7 @@ impl Auth {
         // Read only now: the hash may have waited, and the tokens' lives and the
         // revocations of sessions that must go are counted from here.
         let now = self.now();
+        let grant = self.policy.narrow(grant, &request.scope, &credentials.account.roles)?;
         let mut session = self.new_session(&credentials, grant, client, now)?;
         session.label = request.label;
         session.ip = caller.ip.map(|ip| ip.to_canonical().to_string()).unwrap_or_default();

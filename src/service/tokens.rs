@@ -29,7 +29,7 @@ pub struct TokenPair {
     pub session_expires_at: Timestamp,
     /// When a client does best to refresh.
     pub refresh_after: Timestamp,
-    /// What was granted.
+    /// Those of the access token.
     pub scopes: Scopes,
 }
 
@@ -89,7 +89,7 @@ impl Auth {
             refresh_token,
             session_expires_at: session.expires_at,
             refresh_after: issuance::refresh_after(at, claims.expires_at),
-            scopes: session.scopes.clone(),
+            scopes: claims.scopes.clone(),
         })
     }
 }

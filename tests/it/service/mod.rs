@@ -7,5 +7,6 @@ mod import;
 mod login;
 mod refresh;
 mod revoke;
+mod scopes;
 mod throttle;
 mod users;
