@@ -24,6 +24,7 @@ pub fn violations(settings: &Settings) -> Vec<String> {
     for (name, scope) in &settings.scopes {
         check.scope(name, scope, settings);
     }
+    check.custom_claims(settings);
     check.violations
 }
 

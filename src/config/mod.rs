@@ -110,6 +110,12 @@ pub struct Settings {
     /// go to every user whose client may ask for them.
     #[config(default = {})]
     pub scopes: BTreeMap<String, ScopeSettings>,
+
+    /// What is added to the access tokens of an audience, by audience and name
+    /// of the claim: texts, with placeholders like {user.id}, integers,
+    /// booleans, lists of texts, and tables of these.
+    #[config(default = {})]
+    pub claims: BTreeMap<String, toml::Table>,
 }
 
 /// Where users, sessions and revocations are kept.

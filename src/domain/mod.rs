@@ -6,6 +6,7 @@
 pub mod account;
 pub mod claims;
 pub mod clock;
+pub mod custom_claims;
 pub mod entropy;
 pub mod error;
 pub mod id;

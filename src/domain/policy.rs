@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use super::{
     account::Role,
+    custom_claims::CustomClaims,
     error::{AuthError, Denial, FieldViolation},
     id::ClientId,
     throttle::ThrottleRules,
@@ -171,6 +172,8 @@ pub struct Policy {
     /// Scopes that only users with one of these roles are given. What is not
     /// here goes to everybody whose client may ask for it.
     pub scope_roles: BTreeMap<String, Vec<Role>>,
+    /// What is added to the access tokens of an audience.
+    pub custom_claims: BTreeMap<Audience, CustomClaims>,
     /// The fewest characters of a new password.
     pub password_min_chars: usize,
     /// Failed logins are answered at the next multiple of this after they
@@ -244,6 +247,11 @@ impl Policy {
             let needed = self.scope_roles.get(scope);
             needed.is_none_or(|needed| needed.iter().any(|role| roles.contains(role)))
         })
+    }
+
+    /// What is added to access tokens for these audiences.
+    pub fn custom_claims(&self, audiences: &[Audience]) -> Vec<&CustomClaims> {
+        audiences.iter().filter_map(|audience| self.custom_claims.get(audience)).collect()
     }
 
     /// The largest access-token lifetime of any client.

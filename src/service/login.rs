@@ -103,16 +103,9 @@ impl Auth {
         session.user_agent = cut(&caller.user_agent, USER_AGENT_MAX_LEN);
         if request.no_refresh_token {
             let token_id = issuance::access_token_id(session.id, session.generation);
-            let (policy, account) = (&self.policy, &credentials.account);
-            session.expires_at = issuance::access_claims(
-                policy,
-                &client.lifetimes,
-                &session,
-                account,
-                now,
-                token_id,
-            )
-            .expires_at;
+            let lifetimes = &client.lifetimes;
+            session.expires_at =
+                issuance::access_token_end(&self.policy, lifetimes, &session, now, token_id);
             session.idle_expires_at = None;
         }
         self.open(session, credentials, client, !request.no_refresh_token).await

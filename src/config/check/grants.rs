@@ -1,9 +1,12 @@
-//! What users are granted: scopes that are for some roles only.
+//! What tokens say of users: scopes that are for some roles only, and custom
+//! claims.
+
+use std::collections::BTreeMap;
 
 use super::Check;
 use crate::{
-    config::{ScopeSettings, Settings},
-    domain::account::Role,
+    config::{ScopeSettings, Settings, apply},
+    domain::{account::Role, custom_claims::check_together},
 };
 
 impl Check {
@@ -20,6 +23,31 @@ impl Check {
         for role in &scope.roles {
             if let Err(error) = Role::parse(role) {
                 self.refuse(&roles, role, &error.to_string());
+            }
+        }
+    }
+
+    /// Each audience's claims alone, and those of all audiences that one
+    /// client's tokens can be for.
+    pub(super) fn custom_claims(&mut self, s: &Settings) {
+        let clients = s.clients_or_default();
+        let mut parsed = BTreeMap::new();
+        for (audience, claims) in &s.claims {
+            if !clients.values().any(|client| client.audiences.contains(audience)) {
+                self.refuse("claims", audience, "must be an audience that a client may ask for");
+            }
+            match apply::custom_claims(claims) {
+                Ok(claims) => drop(parsed.insert(audience, claims)),
+                Err(all) => self
+                    .violations
+                    .extend(all.iter().map(|error| format!("claims.{audience:?}: {error}"))),
+            }
+        }
+        for (id, client) in &clients {
+            let audiences: Vec<_> =
+                client.audiences.iter().filter_map(|audience| parsed.get(audience)).collect();
+            if let Err(error) = check_together(&audiences) {
+                self.violations.push(format!("clients.{id}.audiences: {error}"));
             }
         }
     }
@@ -61,6 +89,55 @@ mod tests {
             check("write", &["Editor"]),
             ["scopes.write.roles is \"Editor\" but must be 1 to 64 characters from a-z, 0-9, \
               '.', '_', ':' and '-'"]
+        );
+    }
+
+    fn with_claims(toml: &str) -> Vec<String> {
+        let mut settings = settings();
+        let client = ClientSettings {
+            audiences: vec!["api".to_owned(), "files".to_owned()],
+            ..Default::default()
+        };
+        settings.clients.insert("web".to_owned(), client);
+        settings.claims = toml::from_str(toml).expect("TOML");
+        violations(&settings)
+    }
+
+    #[test]
+    fn custom_claims_are_told_by_audience_and_name() {
+        let fine = "[api]\ntenant = \"{user.id}\"\n[files]\ntenant = \"{user.id}\"\nmax = 3";
+        assert_eq!(with_claims(fine), [""; 0]);
+        let wrong = "[api]\nSUB = \"x\"\nratio = 0.5\nday = 2026-01-01\nwho = \"{user.nmae}\"";
+        let kinds = "must be a text, an integer, a boolean, a list or a table";
+        let told = with_claims(wrong);
+        assert_eq!(
+            told[..3],
+            [
+                "claims.\"api\": \"SUB\" is reserved, in any case of letters".to_owned(),
+                format!("claims.\"api\": \"day\" {kinds}"),
+                format!("claims.\"api\": \"ratio\" {kinds}"),
+            ]
+        );
+        let unknown = "claims.\"api\": \"who\" has a \"{\" that begins none of {user.id} ";
+        assert!(told.len() == 4 && told[3].starts_with(unknown), "{told:?}");
+    }
+
+    #[test]
+    fn custom_claims_are_for_audiences_that_clients_have() {
+        assert_eq!(
+            with_claims("[apo]\ntenant = \"x\""),
+            ["claims is \"apo\" but must be an audience that a client may ask for"]
+        );
+        assert_eq!(
+            with_claims("[api]\nrole = \"x\"\n[files]\nrole = \"y\""),
+            ["clients.web.audiences: the custom claim \"role\" is defined differently for two \
+              audiences of one token"]
+        );
+        let long = "x".repeat(2048);
+        let together = format!("[api]\na = \"{long}\"\n[files]\nb = \"{long}\"");
+        assert_eq!(
+            with_claims(&together),
+            ["clients.web.audiences: the custom claims have 4112 bytes of JSON, more than 4096"]
         );
     }
 }

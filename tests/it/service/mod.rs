@@ -2,6 +2,7 @@
 //! by hand.
 
 mod change_password;
+mod custom_claims;
 mod freshness;
 mod import;
 mod login;
