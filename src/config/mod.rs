@@ -211,7 +211,7 @@ pub struct HttpSettings {
     pub request_timeout: Span,
 }
 
-/// TLS on both listeners. Both files or neither.
+/// TLS on both listeners: certificate and key, both or neither.
 #[derive(Clone, Debug, Config, Serialize)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct TlsSettings {
@@ -222,6 +222,17 @@ pub struct TlsSettings {
     /// PEM file: the certificate's private key.
     #[config(env = "TOKENWARD_TLS_KEY")]
     pub key: Option<PathBuf>,
+
+    /// PEM file: authorities for certificates of clients. Who shows one that
+    /// they do not vouch for is refused; who shows none is served all the
+    /// same. Unset: clients are not asked for any.
+    #[config(env = "TOKENWARD_TLS_CLIENT_CA")]
+    pub client_ca: Option<PathBuf>,
+
+    /// PEM file: their revocation lists, one of each authority, intermediate
+    /// ones too. One that is out of date lets no certificate pass.
+    #[config(env = "TOKENWARD_TLS_CLIENT_CRL")]
+    pub client_crl: Option<PathBuf>,
 
     /// How long a handshake may take.
     /// Range: 100ms to 1m.
