@@ -3,8 +3,8 @@
 //! 1. Check what is asked for against what the client may have.
 //! 2. Read the credentials, and check the password on the worker threads, as
 //!    a counted attempt (`throttle`). An unknown user costs the same work, on
-//!    a dummy hash, and is counted alike.
-//!    What its roles do not allow is refused only after that.
+//!    a dummy hash, and is counted alike. Only then are scopes refused that
+//!    the user's roles do not allow.
 //! 3. Open the session in one transaction, provided that the user is still
 //!    what it was in step 2.
 //! 4. Sign, and answer.
