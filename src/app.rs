@@ -46,7 +46,7 @@ use crate::{
 pub use options::connection_limits;
 
 use options::{
-    database_url, freshness, grpc_options, http_options, store_options, worker_settings,
+    database_url, freshness, grpc_options, http_options, store_options, tls_files, worker_settings,
 };
 
 /// Time and randomness. Tests bring their own.
@@ -347,12 +347,8 @@ fn passwords(
 }
 
 fn tls_config(settings: &Settings) -> Result<Option<Arc<rustls::ServerConfig>>, StartError> {
-    match (&settings.tls.certificate, &settings.tls.key) {
-        (Some(certificate), Some(key)) => {
-            tls::load(certificate, key).map(Some).map_err(|error| StartError::Tls(chain(&error)))
-        }
-        _ => Ok(None),
-    }
+    let Some(files) = tls_files(settings) else { return Ok(None) };
+    tls::load(&files).map(Some).map_err(|error| StartError::Tls(chain(&error)))
 }
 
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -1,10 +1,39 @@
-//! How much of something is taken: in all, and by each peer.
+//! Who is at the other end of a connection, and how much of something is
+//! taken: in all, and by each peer.
 
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+/// What a peer is called: the names in its client certificate, which was
+/// verified in the handshake. Nobody without one has any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerNames(Arc<[String]>);
+
+impl PeerNames {
+    /// The DNS and URI names of a certificate (RFC 5280 section 4.2.1.6). DNS
+    /// names are told in lower case. Since they have no colon, and what has
+    /// none is no URI, neither can be taken for the other.
+    pub fn new<'a>(
+        dns: impl Iterator<Item = &'a str>,
+        uris: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let uris = uris.filter(|uri| uri.contains(':')).map(str::to_owned);
+        Self(dns.map(str::to_ascii_lowercase).chain(uris).collect())
+    }
+
+    /// Is the peer called exactly this?
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|known| known == name)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
 
 /// Things of which there is a fixed number, and fewer for each peer, so that
 /// one of them cannot take everything.
@@ -104,6 +133,17 @@ mod tests {
         drop((second, other));
         assert!(quota.lock().by_peer.is_empty(), "nothing is remembered of who has left");
         assert_eq!(quota.lock().total, 0);
+    }
+
+    #[test]
+    fn ad_11_names_of_two_kinds_are_not_mixed_up() {
+        let uris = ["spiffe://Example/a", "admin.example", "\u{e4}"];
+        let names = PeerNames::new(["Admin.Example"].into_iter(), uris.into_iter());
+        assert_eq!(names.iter().collect::<Vec<_>>(), ["admin.example", "spiffe://Example/a"]);
+        assert!(names.contains("spiffe://Example/a") && !names.contains("spiffe://example/a"));
+        assert!(!names.contains("") && !PeerNames::default().contains(""));
+        let only_uri = PeerNames::new(std::iter::empty(), ["admin.example"].into_iter());
+        assert!(!only_uri.contains("admin.example"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
     crypto::workers::WorkerSettings,
     grpc::GrpcOptions,
     http::HttpOptions,
-    listener::ConnectionLimits,
+    listener::{ConnectionLimits, tls::TlsFiles},
     service::index::{Freshness, OnStale},
     store::StoreOptions,
 };
@@ -91,6 +91,17 @@ pub fn connection_limits(settings: &Settings, request_timeout: Span) -> Connecti
 /// What the HTTP edge is given.
 pub(super) fn http_options(settings: &Settings) -> HttpOptions {
     HttpOptions { request_timeout: settings.http.request_timeout.0 }
+}
+
+/// What TLS is made of; `None`: it is off.
+pub(super) fn tls_files(settings: &Settings) -> Option<TlsFiles> {
+    let tls = settings.tls.clone();
+    Some(TlsFiles {
+        certificate: tls.certificate?,
+        key: tls.key?,
+        client_ca: tls.client_ca,
+        client_crl: tls.client_crl,
+    })
 }
 
 fn to_usize(n: u32) -> usize {

@@ -1,12 +1,17 @@
 //! From settings to what the other parts of the program are given.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Display, path::PathBuf};
+
+use serde_json::{Map, Value};
+use toml::Table;
 
 use super::{
-    AccessType, ClientSettings, DatabaseUrl, Rotation, Settings, Span, ThrottleSettings,
-    TokenSettings,
+    AccessType, ClientSettings, DatabaseUrl, Rotation, ScopeSettings, Settings, Span,
+    ThrottleSettings, TokenSettings,
 };
 use crate::domain::{
+    account::Role,
+    custom_claims::{CustomClaims, InvalidClaims},
     id::ClientId,
     policy::{self, Audience, ClientPolicy, Lifetimes, Policy, Scopes},
     throttle::{Allowance, ThrottleRules},
@@ -37,18 +42,21 @@ impl Settings {
         self.keys.dir.clone().unwrap_or_else(|| self.data_dir.join("keys"))
     }
 
+    /// The configured clients, or the one that there is without any.
+    pub(super) fn clients_or_default(&self) -> BTreeMap<String, ClientSettings> {
+        if self.clients.is_empty() {
+            let only = ClientSettings { audiences: vec!["api".to_owned()], ..Default::default() };
+            BTreeMap::from([("default".to_owned(), only)])
+        } else {
+            self.clients.clone()
+        }
+    }
+
     /// What token issuing and judging need to know. Settings that were
     /// checked always give one; the error names the value otherwise.
     pub fn policy(&self) -> Result<Policy, String> {
-        let mut clients = BTreeMap::new();
-        if self.clients.is_empty() {
-            let settings =
-                ClientSettings { audiences: vec!["api".to_owned()], ..Default::default() };
-            clients.insert(client_id("default")?, client(&settings, &self.tokens)?);
-        }
-        for (id, settings) in &self.clients {
-            clients.insert(client_id(id)?, client(settings, &self.tokens)?);
-        }
+        let clients = self.clients_or_default();
+        let client = |(id, c): (String, _)| Ok((client_id(&id)?, client(&c, &self.tokens)?));
         Ok(Policy {
             issuer: self.issuer.clone(),
             access_token_type: match self.tokens.access_type {
@@ -59,7 +67,9 @@ impl Settings {
             issued_at_backdate: self.tokens.issued_at_backdate.0,
             replay_window: self.tokens.replay_window.0,
             default_client: client_id(&self.default_client)?,
-            clients,
+            clients: clients.into_iter().map(client).collect::<Result<_, String>>()?,
+            scope_roles: self.scopes.iter().map(scope_roles).collect::<Result<_, _>>()?,
+            custom_claims: self.claims.iter().map(custom).collect::<Result<_, _>>()?,
             password_min_chars: usize::try_from(self.password.min_chars).unwrap_or(usize::MAX),
             login_failure_grid: self.password.failure_grid.0,
             throttle: self.throttle.enabled.then(|| throttle(&self.throttle)),
@@ -82,6 +92,39 @@ fn throttle(settings: &ThrottleSettings) -> ThrottleRules {
 
 fn client_id(text: &str) -> Result<ClientId, String> {
     ClientId::parse(text).map_err(|error| format!("client id \"{text}\" {error}"))
+}
+
+fn scope_roles((name, scope): (&String, &ScopeSettings)) -> Result<(String, Vec<Role>), String> {
+    let roles: Result<_, _> = scope.roles.iter().map(|role| Role::parse(role)).collect();
+    Ok((name.clone(), roles.map_err(|error| format!("scopes.{name}.roles {error}"))?))
+}
+
+fn custom((audience, claims): (&String, &Table)) -> Result<(Audience, CustomClaims), String> {
+    let told = |error: &dyn Display| format!("claims.{audience:?}: {error}");
+    let parsed = custom_claims(claims);
+    let claims = parsed.map_err(|all| all.first().map(|e| told(e)).unwrap_or_default())?;
+    Ok((Audience::parse(audience).map_err(|error| told(&error))?, claims))
+}
+
+/// The custom claims of one audience.
+pub(super) fn custom_claims(settings: &Table) -> Result<CustomClaims, Vec<InvalidClaims>> {
+    CustomClaims::parse(&json_table(settings))
+}
+
+fn json_table(table: &Table) -> Map<String, Value> {
+    table.iter().map(|(name, value)| (name.clone(), json_value(value))).collect()
+}
+
+/// Fractions and dates are `null`, which no custom claim can be.
+fn json_value(value: &toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => Value::from(text.as_str()),
+        toml::Value::Integer(integer) => Value::from(*integer),
+        toml::Value::Boolean(boolean) => Value::from(*boolean),
+        toml::Value::Array(items) => items.iter().map(json_value).collect(),
+        toml::Value::Table(table) => Value::Object(json_table(table)),
+        toml::Value::Float(_) | toml::Value::Datetime(_) => Value::Null,
+    }
 }
 
 fn client(settings: &ClientSettings, defaults: &TokenSettings) -> Result<ClientPolicy, String> {

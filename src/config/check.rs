@@ -1,5 +1,7 @@
 //! The bounds of settings, and the rules between them.
 
+mod grants;
+
 use std::{fmt::Display, time::Duration};
 
 use url::{Host, Url};
@@ -19,6 +21,10 @@ pub fn violations(settings: &Settings) -> Vec<String> {
     for (id, client) in &settings.clients {
         check.client(id, client, settings);
     }
+    for (name, scope) in &settings.scopes {
+        check.scope(name, scope, settings);
+    }
+    check.custom_claims(settings);
     check.violations
 }
 
@@ -126,6 +132,12 @@ impl Check {
         }
         if s.tls.certificate.is_some() != s.tls.key.is_some() {
             self.violations.push("tls.certificate and tls.key must be set together".to_owned());
+        }
+        if s.tls.client_ca.is_some() && s.tls.certificate.is_none() {
+            self.violations.push("tls.client_ca needs tls.certificate and tls.key".to_owned());
+        }
+        if s.tls.client_crl.is_some() && s.tls.client_ca.is_none() {
+            self.violations.push("tls.client_crl needs tls.client_ca".to_owned());
         }
         let known = s.clients.contains_key(&s.default_client)
             || (s.clients.is_empty() && s.default_client == "default");

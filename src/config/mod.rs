@@ -109,6 +109,17 @@ pub struct Settings {
     /// named "default" for the audience "api".
     #[config(default = {})]
     pub clients: BTreeMap<String, ClientSettings>,
+
+    /// Scopes that are for some roles only, by name. Those that are not here
+    /// go to every user whose client may ask for them.
+    #[config(default = {})]
+    pub scopes: BTreeMap<String, ScopeSettings>,
+
+    /// What is added to the access tokens of an audience, by audience and name
+    /// of the claim: texts, with placeholders like {user.id}, integers,
+    /// booleans, lists of texts, and tables of these.
+    #[config(default = {})]
+    pub claims: BTreeMap<String, toml::Table>,
 }
 
 /// Where users, sessions and revocations are kept.
@@ -204,7 +215,7 @@ pub struct HttpSettings {
     pub request_timeout: Span,
 }
 
-/// TLS on both listeners. Both files or neither.
+/// TLS on both listeners: certificate and key, both or neither.
 #[derive(Clone, Debug, Config, Serialize)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct TlsSettings {
@@ -215,6 +226,17 @@ pub struct TlsSettings {
     /// PEM file: the certificate's private key.
     #[config(env = "TOKENWARD_TLS_KEY")]
     pub key: Option<PathBuf>,
+
+    /// PEM file: authorities for certificates of clients. Who shows one that
+    /// they do not vouch for is refused; who shows none is served all the
+    /// same. Unset: clients are not asked for any.
+    #[config(env = "TOKENWARD_TLS_CLIENT_CA")]
+    pub client_ca: Option<PathBuf>,
+
+    /// PEM file: their revocation lists, one of each authority, intermediate
+    /// ones too. One that is out of date lets no certificate pass.
+    #[config(env = "TOKENWARD_TLS_CLIENT_CRL")]
+    pub client_crl: Option<PathBuf>,
 
     /// How long a handshake may take.
     /// Range: 100ms to 1m.
@@ -569,4 +591,12 @@ pub struct ClientSettings {
     pub rotation: Rotation,
     /// As `tokens.max_sessions_per_user`.
     pub max_sessions_per_user: Option<u32>,
+}
+
+/// A scope that not everybody is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeSettings {
+    /// It is for users who have at least one of these.
+    pub roles: Vec<String>,
 }

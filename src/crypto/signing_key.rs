@@ -52,7 +52,11 @@ impl SigningKey {
         let signature = self.sign_text(&input)?;
         let token = format!("{input}.{signature}");
         if token.len() > TOKEN_MAX_LEN {
-            return Err(Fault::from(format!("a token of {} bytes is too long", token.len())));
+            let len = token.len();
+            return Err(Fault::from(format!(
+                "a token of {len} bytes is longer than {TOKEN_MAX_LEN}: give it fewer roles, scopes, \
+                 audiences or custom claims"
+            )));
         }
         Ok(token)
     }

@@ -20,6 +20,37 @@ const NUMERIC_DATE_MAX: i64 = i64::MAX / 1_000_000;
 /// party in the name of another (RFC 8693 section 4).
 const FOREIGN: [&str; 4] = ["cnf", "token_use", "act", "may_act"];
 
+/// The other names that are no custom claim's: those that tokens of ours have,
+/// those of RFC 7519 section 4.1, and `typ`.
+const OURS: [&str; 20] = [
+    "iss",
+    "aud",
+    "sub",
+    "client_id",
+    "iat",
+    "nbf",
+    "exp",
+    "jti",
+    "sid",
+    "auth_time",
+    "amr",
+    "scope",
+    "roles",
+    "name",
+    "email",
+    "ver",
+    "cver",
+    "gen",
+    "type",
+    "typ",
+];
+
+/// Does the name mean something to us, or could somebody who compares names
+/// without regard to case take it for one that does?
+pub fn is_reserved(name: &str) -> bool {
+    OURS.iter().chain(&FOREIGN).any(|reserved| reserved.eq_ignore_ascii_case(name))
+}
+
 /// The claims of an access token (RFC 9068 section 2.2). Times have whole
 /// seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +87,8 @@ pub struct AccessClaims {
     pub user_version: i64,
     /// `cver`: the session's client version.
     pub client_version: i64,
+    /// What the configuration adds. Written last, and not read back.
+    pub custom: Map<String, Value>,
 }
 
 impl AccessClaims {
@@ -87,6 +120,9 @@ impl AccessClaims {
         }
         put("ver", json!(self.user_version));
         put("cver", json!(self.client_version));
+        for (name, value) in &self.custom {
+            claims.entry(name).or_insert_with(|| value.clone());
+        }
         Value::Object(claims).to_string()
     }
 
@@ -128,6 +164,7 @@ impl AccessClaims {
             email: object.optional_string("email")?.map(str::to_owned),
             user_version: version(object, "ver")?,
             client_version: version(object, "cver")?,
+            custom: Map::new(),
         })
     }
 }

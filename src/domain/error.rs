@@ -156,6 +156,9 @@ pub enum Denial {
     /// The sessions of another user.
     #[error("only one's own sessions can be revoked")]
     NotOwnSessions,
+    /// The user has none of the roles that a scope is for.
+    #[error("the user's roles do not allow one of the scopes")]
+    ScopeNotAllowed,
 }
 
 /// What is out of reach.

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use serde_json::Map;
 use uuid::Uuid;
 
 use super::{
     account::Account,
     claims::{AccessClaims, RefreshClaims},
     clock::Timestamp,
+    custom_claims::{self, InvalidClaims},
     id::{SessionId, TokenId},
     policy::{Lifetimes, Policy},
     session::Session,
@@ -34,7 +36,8 @@ fn derived_id(session: SessionId, kind: &str, generation: i64) -> TokenId {
 }
 
 /// The claims of an access token of `session`, issued at `at` under the name
-/// `token_id`.
+/// `token_id`. Fails when its audiences' custom claims contradict each other:
+/// the session was opened under another configuration.
 pub fn access_claims(
     policy: &Policy,
     lifetimes: &Lifetimes,
@@ -42,32 +45,44 @@ pub fn access_claims(
     account: &Account,
     at: Timestamp,
     token_id: TokenId,
-) -> AccessClaims {
-    let issued_at = at.minus(policy.issued_at_backdate).floor_to_second();
-    let life = lifetimes.access.saturating_sub(jitter(token_id, lifetimes.access));
-    // No access token outlives its session, nor the time in which the session
-    // must be refreshed.
-    let idle_end = session.idle_expires_at.map_or(session.expires_at, Timestamp::floor_to_second);
-    let expires_at = issued_at.plus(life).floor_to_second().min(session.expires_at).min(idle_end);
-    AccessClaims {
+) -> Result<AccessClaims, InvalidClaims> {
+    let claims = AccessClaims {
         issuer: policy.issuer.clone(),
         audience: session.audience.clone(),
         subject: session.user_id,
         client_id: session.client_id.clone(),
-        issued_at,
-        expires_at,
+        issued_at: issued_at(policy, at),
+        expires_at: access_token_end(policy, lifetimes, session, at, token_id),
         token_id,
         session_id: session.id,
         // Never later than `iat`, which is set back by as much.
-        auth_time: session.auth_time.minus(policy.issued_at_backdate).floor_to_second(),
+        auth_time: issued_at(policy, session.auth_time),
         amr: session.amr.clone(),
-        scopes: session.scopes.clone(),
+        scopes: policy.scopes_for(&session.scopes, &account.roles),
         roles: account.roles.clone(),
         name: account.display_name.clone(),
         email: account.email.clone(),
         user_version: session.user_version,
         client_version: session.client_version,
-    }
+        custom: Map::new(),
+    };
+    let custom = custom_claims::render(&policy.custom_claims(&claims.audience), account, &claims)?;
+    Ok(AccessClaims { custom, ..claims })
+}
+
+/// The `exp` of such a token. It outlives neither its session, nor the time in
+/// which the session must be refreshed.
+pub fn access_token_end(
+    policy: &Policy,
+    lifetimes: &Lifetimes,
+    session: &Session,
+    at: Timestamp,
+    token_id: TokenId,
+) -> Timestamp {
+    let life = lifetimes.access.saturating_sub(jitter(token_id, lifetimes.access));
+    let idle_end = session.idle_expires_at.map_or(session.expires_at, Timestamp::floor_to_second);
+    let end = issued_at(policy, at).plus(life).floor_to_second();
+    end.min(session.expires_at).min(idle_end)
 }
 
 /// The claims of the newest refresh token of `session`.
@@ -76,7 +91,7 @@ pub fn refresh_claims(policy: &Policy, session: &Session) -> RefreshClaims {
         issuer: policy.issuer.clone(),
         subject: session.user_id,
         client_id: session.client_id.clone(),
-        issued_at: session.rotated_at.minus(policy.issued_at_backdate).floor_to_second(),
+        issued_at: issued_at(policy, session.rotated_at),
         expires_at: session.expires_at,
         token_id: refresh_token_id(session.id, session.generation),
         session_id: session.id,
@@ -89,6 +104,11 @@ pub fn refresh_claims(policy: &Policy, session: &Session) -> RefreshClaims {
 /// the access token has left at `at`.
 pub fn refresh_after(at: Timestamp, expires_at: Timestamp) -> Timestamp {
     at.plus(expires_at.since(at) / 5 * 4)
+}
+
+/// The claim for a moment: set back, in whole seconds.
+fn issued_at(policy: &Policy, at: Timestamp) -> Timestamp {
+    at.minus(policy.issued_at_backdate).floor_to_second()
 }
 
 /// Up to 1/20 of `life`, fixed by the token's id.

@@ -7,6 +7,7 @@ pub mod account;
 pub mod audit;
 pub mod claims;
 pub mod clock;
+pub mod custom_claims;
 pub mod entropy;
 pub mod error;
 pub mod id;

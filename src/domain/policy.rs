@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use super::{
-    error::{AuthError, FieldViolation},
+    account::Role,
+    custom_claims::CustomClaims,
+    error::{AuthError, Denial, FieldViolation},
     id::ClientId,
     throttle::ThrottleRules,
     token::AccessTokenType,
@@ -49,6 +51,12 @@ impl Scopes {
     /// Is nothing in the set?
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Those that are wanted, in the same order.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        Self(self.iter().filter(|scope| wanted(scope)).map(str::to_owned).collect())
     }
 
     /// The scopes, in order.
@@ -161,6 +169,11 @@ pub struct Policy {
     pub default_client: ClientId,
     /// Every client.
     pub clients: BTreeMap<ClientId, ClientPolicy>,
+    /// Scopes that only users with one of these roles are given. What is not
+    /// here goes to everybody whose client may ask for it.
+    pub scope_roles: BTreeMap<String, Vec<Role>>,
+    /// What is added to the access tokens of an audience.
+    pub custom_claims: BTreeMap<Audience, CustomClaims>,
     /// The fewest characters of a new password.
     pub password_min_chars: usize,
     /// Failed logins are answered at the next multiple of this after they
@@ -218,6 +231,29 @@ impl Policy {
         } else {
             Err(AuthError::InvalidArgument(violations))
         }
+    }
+
+    /// Narrows what a client was granted to what a user with these roles may
+    /// have. What was `asked` for is refused, what comes by default left out.
+    pub fn narrow(&self, grant: Grant, asked: &str, roles: &[Role]) -> Result<Grant, AuthError> {
+        let scopes = self.scopes_for(&grant.scopes, roles);
+        if !asked.is_empty() && scopes != grant.scopes {
+            return Err(AuthError::PermissionDenied(Denial::ScopeNotAllowed));
+        }
+        Ok(Grant { scopes, ..grant })
+    }
+
+    /// Those of the scopes that a user with these roles may have.
+    pub fn scopes_for(&self, scopes: &Scopes, roles: &[Role]) -> Scopes {
+        scopes.only(|scope| {
+            let needed = self.scope_roles.get(scope);
+            needed.is_none_or(|needed| needed.iter().any(|role| roles.contains(role)))
+        })
+    }
+
+    /// What is added to access tokens for these audiences.
+    pub fn custom_claims(&self, audiences: &[Audience]) -> Vec<&CustomClaims> {
+        audiences.iter().filter_map(|audience| self.custom_claims.get(audience)).collect()
     }
 
     /// The largest access-token lifetime of any client.

@@ -96,6 +96,7 @@ fn denial_reason(denial: Denial) -> &'static str {
     match denial {
         Denial::RegistrationDisabled => "REGISTRATION_DISABLED",
         Denial::NotOwnSessions => "NOT_OWN_SESSIONS",
+        Denial::ScopeNotAllowed => "SCOPE_NOT_ALLOWED",
     }
 }
 
@@ -227,8 +228,8 @@ mod tests {
             FieldViolation::new("password", "must not be empty"),
         ])];
         errors.extend(refusals.map(AuthError::Unauthenticated));
-        errors
-            .extend([D::RegistrationDisabled, D::NotOwnSessions].map(AuthError::PermissionDenied));
+        let denials = [D::RegistrationDisabled, D::NotOwnSessions, D::ScopeNotAllowed];
+        errors.extend(denials.map(AuthError::PermissionDenied));
         errors.push(AuthError::AlreadyExists("username"));
         errors.push(AuthError::NotFound("user"));
         let retry_after = Duration::from_millis(1500);

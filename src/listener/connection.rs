@@ -25,8 +25,10 @@ use tower::{Service, ServiceExt as _};
 use super::{
     limits::ConnectionLimits,
     opening::Opening,
+    tls::peer_names,
     unread::{Answer, Unread},
 };
+use crate::peers::PeerNames;
 
 /// hyper panics when told to buffer less for an HTTP/1 head.
 const HTTP1_BUFFER_MIN: usize = 8192;
@@ -60,11 +62,14 @@ impl Connections {
         // that takes no options is dead, and will say so when it is read.
         let _ = stream.set_nodelay(true);
         let Some(acceptor) = self.tls.clone() else {
-            return self.speak(stream, peer).await;
+            return self.speak(stream, peer, PeerNames::default()).await;
         };
         let handshake = timeout(self.limits.tls_handshake_timeout, acceptor.accept(stream));
         match self.shutdown.run_until_cancelled(handshake).await {
-            Some(Ok(Ok(stream))) => self.speak(stream, peer).await,
+            Some(Ok(Ok(stream))) => {
+                let names = peer_names(stream.get_ref().1);
+                self.speak(stream, peer, names).await;
+            }
             Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "TLS handshake failed"),
             Some(Err(_)) => tracing::debug!(%peer, "TLS handshake timed out"),
             None => {}
@@ -72,13 +77,13 @@ impl Connections {
     }
 
     /// Speaks HTTP until the peer leaves, or it is time to part.
-    async fn speak<I>(self, io: I, peer: SocketAddr)
+    async fn speak<I>(self, io: I, peer: SocketAddr, names: PeerNames)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let unread = Unread::default();
         let (io, spoken) = Opening::watch(io, unread.clone());
-        let service = self.service(peer, unread.clone());
+        let service = self.service(peer, names, unread.clone());
         let builder = self.builder();
         let connection =
             builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(service));
@@ -111,6 +116,7 @@ impl Connections {
     fn service(
         &self,
         peer: SocketAddr,
+        names: PeerNames,
         unread: Unread,
     ) -> impl Service<
         Request<Incoming>,
@@ -124,6 +130,7 @@ impl Connections {
             .clone()
             .map_request(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(peer);
+                request.extensions_mut().insert(names.clone());
                 request.map(Body::new)
             })
             .map_response(move |response: Response<Body>| {

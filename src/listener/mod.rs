@@ -22,6 +22,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use limits::ConnectionLimits;
 
+#[cfg(doc)]
+use crate::peers::PeerNames;
 use crate::peers::Quota;
 
 use connection::Connections;
@@ -32,7 +34,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves `app` over HTTP/1.1 and HTTP/2 until `shutdown`, then drains.
 ///
-/// Every request carries its peer's [`SocketAddr`] as an extension. While
+/// Every request carries its peer's [`SocketAddr`] and [`PeerNames`] as
+/// extensions. While
 /// [`ConnectionLimits::max_connections`] are open nothing is accepted: what
 /// comes more waits in the kernel's queue, at no cost to us, and a short burst
 /// is served late instead of being turned away. One peer can have

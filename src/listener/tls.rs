@@ -1,4 +1,7 @@
-//! TLS for accepted connections: certificate and key from PEM files.
+//! TLS for accepted connections: certificate and key from PEM files, and the
+//! authorities for certificates of clients.
+
+mod clients;
 
 use std::{
     fs::File,
@@ -11,10 +14,26 @@ use rustls::{
     ServerConfig,
     crypto::aws_lc_rs::default_provider,
     pki_types::{
-        CertificateDer, PrivateKeyDer,
-        pem::{self, PemObject as _},
+        PrivateKeyDer,
+        pem::{self, PemObject},
     },
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
 };
+
+pub(super) use clients::peer_names;
+
+/// Where everything is read from.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The server's certificate, then the chain.
+    pub certificate: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
+    /// Who vouches for clients; `None`: they are not asked who they are.
+    pub client_ca: Option<PathBuf>,
+    /// Which of those certificates count no more.
+    pub client_crl: Option<PathBuf>,
+}
 
 /// Why TLS cannot be served. One line that names the file and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +61,12 @@ pub enum TlsError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The file has no authority in it, or a broken one.
+    #[error("{} must hold certificates of authorities in PEM form", .0.display())]
+    NoAuthority(PathBuf),
+    /// The file has no revocation list in it, or a broken one.
+    #[error("{} must hold certificate revocation lists in PEM form", .0.display())]
+    NoRevocationList(PathBuf),
     /// The two do not belong together, or are of a kind that TLS cannot use.
     #[error("certificate and private key cannot be used together")]
     Unusable(#[from] rustls::Error),
@@ -56,22 +81,35 @@ pub fn install_crypto_provider() {
 
 /// A configuration with one certificate, TLS 1.2 and 1.3, offering HTTP/2 and
 /// HTTP/1.1 by ALPN (RFC 7301).
-pub fn load(certificates: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = read_chain(certificates)?;
-    let key = read_key(key)?;
+///
+/// Where clients are asked for certificates, no handshake is shortened by an
+/// earlier one: the certificate is verified each time.
+pub fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = read_all(&files.certificate, TlsError::NoCertificate)?;
+    let key = read_key(&files.key)?;
+    let verifier = match &files.client_ca {
+        Some(authorities) => clients::verifier(authorities, files.client_crl.as_deref())?,
+        None => WebPkiClientVerifier::no_client_auth(),
+    };
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if files.client_ca.is_some() {
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(Arc::new(config))
 }
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let broken = |_| TlsError::NoCertificate(path.to_owned());
-    let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_reader_iter(open(path)?).collect();
-    let chain = chain.map_err(broken)?;
-    if chain.is_empty() { Err(TlsError::NoCertificate(path.to_owned())) } else { Ok(chain) }
+/// Everything of its kind in the file; none is a mistake.
+fn read_all<T: PemObject>(
+    path: &Path,
+    mistake: fn(PathBuf) -> TlsError,
+) -> Result<Vec<T>, TlsError> {
+    let all: Result<Vec<T>, pem::Error> = T::pem_reader_iter(open(path)?).collect();
+    all.ok().filter(|all| !all.is_empty()).ok_or_else(|| mistake(path.to_owned()))
 }
 
 /// The permissions are those of the file that is read, not of whatever has
@@ -140,9 +178,24 @@ mod tests {
         }
 
         fn load(&self, certificates: &str, key: &str) -> Result<Arc<ServerConfig>, String> {
-            load(&self.path(certificates), &self.path(key)).map_err(|error| {
-                error.to_string().replace(&format!("{}/", self.folder.path().display()), "")
-            })
+            self.load_with(certificates, key, None, None)
+        }
+
+        fn load_with(
+            &self,
+            certificate: &str,
+            key: &str,
+            ca: Option<&str>,
+            crl: Option<&str>,
+        ) -> Result<Arc<ServerConfig>, String> {
+            let files = TlsFiles {
+                certificate: self.path(certificate),
+                key: self.path(key),
+                client_ca: ca.map(|name| self.path(name)),
+                client_crl: crl.map(|name| self.path(name)),
+            };
+            let folder = format!("{}/", self.folder.path().display());
+            load(&files).map_err(|error| error.to_string().replace(&folder, ""))
         }
     }
 
@@ -167,6 +220,30 @@ mod tests {
             error("cert.pem", "other.pem"),
             "certificate and private key cannot be used together"
         );
+    }
+
+    /// An empty list of the revoked would revoke nothing.
+    #[test]
+    fn mistakes_in_what_is_asked_of_clients_have_their_lines_too() {
+        let files = Files::new();
+        files.write(
+            "broken.pem",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+            0o600,
+        );
+        files.write("list.pem", "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----", 0o600);
+        let error =
+            |ca, crl| files.load_with("cert.pem", "key.pem", Some(ca), crl).expect_err("a mistake");
+        let authorities = "must hold certificates of authorities in PEM form";
+        let lists = "must hold certificate revocation lists in PEM form";
+        assert_eq!(error("absent.pem", None), "absent.pem cannot be read");
+        for ca in ["empty.pem", "key.pem", "broken.pem"] {
+            assert_eq!(error(ca, None), format!("{ca} {authorities}"));
+        }
+        for crl in ["empty.pem", "cert.pem", "list.pem"] {
+            assert_eq!(error("cert.pem", Some(crl)), format!("{crl} {lists}"));
+        }
+        assert!(files.load_with("cert.pem", "key.pem", Some("cert.pem"), None).is_ok());
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! 1. Check what is asked for against what the client may have.
 //! 2. Read the credentials, and check the password on the worker threads, as
 //!    a counted attempt (`throttle`). An unknown user costs the same work, on
-//!    a dummy hash, and is counted alike.
+//!    a dummy hash, and is counted alike. Only then are scopes refused that
+//!    the user's roles do not allow.
 //! 3. Open the session in one transaction, provided that the user is still
 //!    what it was in step 2.
 //! 4. Sign, and answer.
@@ -97,22 +98,16 @@ impl Auth {
         // Read only now: the hash may have waited, and the tokens' lives and the
         // revocations of sessions that must go are counted from here.
         let now = self.now();
+        let grant = self.policy.narrow(grant, &request.scope, &credentials.account.roles)?;
         let mut session = self.new_session(&credentials, grant, client, now)?;
         session.label = request.label;
         session.ip = caller.ip.map(|ip| ip.to_canonical().to_string()).unwrap_or_default();
         session.user_agent = cut(&caller.user_agent, USER_AGENT_MAX_LEN);
         if request.no_refresh_token {
             let token_id = issuance::access_token_id(session.id, session.generation);
-            let (policy, account) = (&self.policy, &credentials.account);
-            session.expires_at = issuance::access_claims(
-                policy,
-                &client.lifetimes,
-                &session,
-                account,
-                now,
-                token_id,
-            )
-            .expires_at;
+            let lifetimes = &client.lifetimes;
+            session.expires_at =
+                issuance::access_token_end(&self.policy, lifetimes, &session, now, token_id);
             session.idle_expires_at = None;
         }
         let origin = caller.acting_as(Actor::User(credentials.account.id));

@@ -29,7 +29,7 @@ pub struct TokenPair {
     pub session_expires_at: Timestamp,
     /// When a client does best to refresh.
     pub refresh_after: Timestamp,
-    /// What was granted.
+    /// Those of the access token.
     pub scopes: Scopes,
 }
 
@@ -45,8 +45,7 @@ impl Auth {
     ) -> Result<TokenPair, AuthError> {
         let at = session.rotated_at;
         let token_id = issuance::access_token_id(session.id, session.generation);
-        let claims =
-            issuance::access_claims(&self.policy, lifetimes, session, account, at, token_id);
+        let claims = self.access_claims(lifetimes, session, account, at, token_id)?;
         if !with_refresh_token {
             return self.pair(session, &claims, None, at).await;
         }
@@ -69,9 +68,20 @@ impl Auth {
         now: Timestamp,
     ) -> Result<TokenPair, AuthError> {
         let token_id = TokenId::new(self.random_uuid()?);
-        let claims =
-            issuance::access_claims(&self.policy, lifetimes, session, account, now, token_id);
+        let claims = self.access_claims(lifetimes, session, account, now, token_id)?;
         self.pair(session, &claims, Some(refresh_token), now).await
+    }
+
+    fn access_claims(
+        &self,
+        lifetimes: &Lifetimes,
+        session: &Session,
+        account: &Account,
+        at: Timestamp,
+        token_id: TokenId,
+    ) -> Result<AccessClaims, AuthError> {
+        issuance::access_claims(&self.policy, lifetimes, session, account, at, token_id)
+            .map_err(|error| AuthError::internal(error.to_string()))
     }
 
     async fn pair(
@@ -89,7 +99,7 @@ impl Auth {
             refresh_token,
             session_expires_at: session.expires_at,
             refresh_after: issuance::refresh_after(at, claims.expires_at),
-            scopes: session.scopes.clone(),
+            scopes: claims.scopes.clone(),
         })
     }
 }

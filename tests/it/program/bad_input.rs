@@ -50,6 +50,8 @@ fn op_02_values_out_of_bounds_are_named_with_the_bound() {
         ("issuer", "http://auth.example", &["issuer is", "https://"]),
         ("default_client", "web", &["default_client is \"web\"", "[clients]"]),
         ("tls.key", "key.pem", &["tls.certificate and tls.key", "together"]),
+        ("tls.client_ca", "ca.pem", &["tls.client_ca needs tls.certificate and tls.key"]),
+        ("tls.client_crl", "crl.pem", &["tls.client_crl needs tls.client_ca"]),
         ("grpc.listen", "localhost", &["grpc.listen=localhost", "address"]),
         ("tokens.access_lifetime", "soon", &["tokens.access_lifetime=soon", "length of time"]),
         ("tokens.access_type", "jwt", &["tokens.access_type=jwt", "at+jwt"]),

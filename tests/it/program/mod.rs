@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod commands;
+mod custom_claims;
 mod import;
 mod killed;
 mod quickstart;

@@ -1,11 +1,19 @@
 //! TLS as an operator sets it: by two files, for both listeners.
 
+use std::{fs, sync::Arc};
+
+use rustls::ALL_VERSIONS;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-use crate::support::{command::Finished, program::Program, tls::SelfSigned};
+use crate::support::{
+    authority::{Authority, client, self_signed},
+    command::Finished,
+    program::Program,
+    tls::{Identity, SelfSigned, shake_hands},
+};
 
 const REQUEST: &[u8] =
     b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -45,5 +53,40 @@ async fn both_listeners_speak_tls_and_nothing_else() {
     // A reset is a refusal too.
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP/"), "not in clear: {answer:?}");
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ad_11_configured_authorities_vouch_for_clients() {
+    let (own, authority) = (SelfSigned::new(), Authority::new("ours"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut program = Program::new().with_cheap_hashes().with_keys();
+    for (name, text) in [
+        ("tls.client_ca", authority.pem()),
+        ("tls.client_crl", authority.revocation_list(&[2], 4000)),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("a file");
+        program = program.set(name, path.to_str().expect("UTF-8"));
+    }
+    for (name, path) in [("tls.certificate", own.certificate()), ("tls.key", own.key())] {
+        program = program.set(name, path.to_str().expect("UTF-8"));
+    }
+    let server = program.start();
+    let is_served = async |identity: Option<&Identity>| {
+        let config = Arc::new(own.client(identity, ALL_VERSIONS));
+        let plain = TcpStream::connect(server.http).await.expect("the server accepts");
+        let mut answer = String::new();
+        if let Ok(mut stream) = shake_hands(&config, plain).await {
+            // Refusals come while it writes or reads.
+            let _ = stream.write_all(REQUEST).await;
+            let _ = stream.read_to_string(&mut answer).await;
+        }
+        answer.starts_with("HTTP/1.1 200 OK\r\n")
+    };
+    assert!(is_served(None).await);
+    assert!(is_served(Some(&authority.issue(&client(1)))).await);
+    assert!(!is_served(Some(&authority.issue(&client(2)))).await, "revoked");
+    assert!(!is_served(Some(&self_signed(&client(1)))).await, "nobody vouches for it");
     server.stop();
 }

@@ -2,11 +2,13 @@
 //! by hand.
 
 mod change_password;
+mod custom_claims;
 mod freshness;
 mod identifiers;
 mod import;
 mod login;
 mod refresh;
 mod revoke;
+mod scopes;
 mod throttle;
 mod users;

@@ -1,18 +1,20 @@
 //! A certificate, and a client that trusts it alone.
 
 use std::{
-    fs,
+    fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
+    crypto::aws_lc_rs::sign::any_supported_type,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use tempfile::TempDir;
-use tokenward::listener::tls::install_crypto_provider;
+use tokenward::listener::tls::{TlsFiles, install_crypto_provider};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -44,23 +46,61 @@ impl SelfSigned {
         self.path("key.pem")
     }
 
+    /// What the server is given, clients not being asked who they are.
+    pub(crate) fn files(&self) -> TlsFiles {
+        let (certificate, key) = (self.certificate(), self.key());
+        TlsFiles { certificate, key, client_ca: None, client_crl: None }
+    }
+
     /// Shakes hands, offering these protocols.
     pub(crate) async fn connect(
         &self,
         stream: TcpStream,
         protocols: &[&str],
     ) -> TlsStream<TcpStream> {
+        let mut config = self.client(None, rustls::ALL_VERSIONS);
+        config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
+        shake_hands(&Arc::new(config), stream).await.expect("shaken hands")
+    }
+
+    /// A client that trusts the certificate, with one of its own or without.
+    pub(crate) fn client(
+        &self,
+        own: Option<&Identity>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         let certificate = CertificateDer::from_pem_file(self.certificate()).expect("PEM");
         roots.add(certificate).expect("a certificate");
-        let mut config =
-            ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
-        let name = ServerName::try_from("localhost").expect("a name");
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("shaken hands")
+        let builder =
+            ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(roots);
+        match own {
+            None => builder.with_no_client_auth(),
+            Some(Identity { chain, key }) => {
+                // Whether the two belong together is for the server to find out.
+                let key = any_supported_type(key).expect("a key");
+                let pair = CertifiedKey::new(chain.clone(), key);
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
+            }
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
         Path::join(self.folder.path(), name)
     }
+}
+
+/// A client's certificate, what its authority adds, and its key.
+pub(crate) struct Identity {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
+}
+
+/// With TLS 1.3 the server may refuse the client after this.
+pub(crate) async fn shake_hands(
+    config: &Arc<ClientConfig>,
+    stream: TcpStream,
+) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from("localhost").expect("a name");
+    TlsConnector::from(Arc::clone(config)).connect(name, stream).await
 }

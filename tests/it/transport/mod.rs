@@ -2,6 +2,7 @@
 //! written by hand where a well-behaved client would not send them.
 
 mod abuse;
+mod client_certificates;
 mod ending;
 mod frames;
 mod tls;

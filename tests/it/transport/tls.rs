@@ -20,7 +20,7 @@ struct Setting {
 impl Setting {
     async fn new(limits: ConnectionLimits) -> Self {
         let own = SelfSigned::new();
-        let config = load(&own.certificate(), &own.key()).unwrap();
+        let config = load(&own.files()).unwrap();
         let app = Router::new().route("/", get(async || "fine"));
         Self { server: Server::start_with(app, limits, Some(config)).await, own }
     }
