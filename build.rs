@@ -6,7 +6,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true);
-    compiler.open_files(["tokenward/auth/v1/auth.proto"])?;
+    compiler.open_files([
+        "tokenward/auth/v1/auth.proto",
+        "tokenward/admin/v1/audit_service.proto",
+        "tokenward/admin/v1/key_service.proto",
+        "tokenward/admin/v1/session_service.proto",
+        "tokenward/admin/v1/user_service.proto",
+    ])?;
 
     // Reflection serves the descriptors, comments included.
     let descriptors = PathBuf::from(env::var("OUT_DIR")?).join("tokenward_descriptor.bin");
@@ -16,8 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         // A malformed message is the caller's mistake: see grpc/codec.rs.
         .codec_path("crate::grpc::codec::Codec")
         // Secrets must not be printable by accident.
-        .skip_debug([".tokenward.auth.v1"])
+        .skip_debug([".tokenward.auth.v1", ".tokenward.admin.v1"])
         .enum_attribute(".tokenward.auth.v1.InactiveReason", "#[derive(Debug)]")
+        .enum_attribute(".tokenward.admin.v1.KeyPurpose", "#[derive(Debug)]")
+        .enum_attribute(".tokenward.admin.v1.KeyState", "#[derive(Debug)]")
         .compile_fds(without_comments(compiler.file_descriptor_set()))?;
     Ok(())
 }

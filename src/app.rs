@@ -28,7 +28,8 @@ use crate::{
         policy::Policy,
         revocation::LogHead,
     },
-    grpc, http,
+    grpc::{self, Surface},
+    http,
     listener::{self, tls},
     service::{
         Auth, Parts,
@@ -198,22 +199,33 @@ pub struct Server {
     core: Core,
     settings: Settings,
     grpc: TcpListener,
+    /// `None`: administration shares the listener of gRPC.
+    admin: Option<TcpListener>,
     http: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl Server {
-    /// Binds both sockets.
+    /// Binds the sockets.
     pub async fn bind(settings: Settings, core: Core) -> Result<Self, StartError> {
         let tls = tls_config(&settings)?;
         let grpc = bind("grpc.listen", settings.grpc.listen).await?;
+        let admin = match settings.admin.listen {
+            address if address == settings.grpc.listen => None,
+            address => Some(bind("admin.listen", address).await?),
+        };
         let http = bind("http.listen", settings.http.listen).await?;
-        Ok(Self { core, settings, grpc, http, tls })
+        Ok(Self { core, settings, grpc, admin, http, tls })
     }
 
     /// The address of the gRPC listener, with its real port.
     pub fn grpc_address(&self) -> io::Result<SocketAddr> {
         self.grpc.local_addr()
+    }
+
+    /// The address under which administration is served, with its real port.
+    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.admin.as_ref().unwrap_or(&self.grpc).local_addr()
     }
 
     /// The address of the HTTP listener, with its real port.
@@ -229,16 +241,16 @@ impl Server {
     /// Serves until `stop`, then drains: says that it is not ready, waits for
     /// balancers to notice, closes the sockets, lets calls in flight finish.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { core, settings, grpc, http, tls } = self;
+        let Self { core, settings, grpc, admin, http, tls } = self;
         let (background, closing) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = JoinSet::new();
         spawn_background(&mut tasks, &core, &settings, &background);
 
-        let grpc_app = grpc::router(
-            Arc::clone(&core.auth),
-            Arc::clone(&core.readiness),
-            grpc_options(&settings, closing.clone()),
-        );
+        let grpc_app = |surface| {
+            let readiness = Arc::clone(&core.readiness);
+            grpc::router(surface, &core.auth, readiness, &grpc_options(&settings, closing.clone()))
+        };
+        let surface = if admin.is_some() { Surface::Public } else { Surface::Both };
         let http_app = http::router(
             Arc::clone(&core.auth),
             Arc::clone(&core.readiness),
@@ -248,7 +260,12 @@ impl Server {
         let (for_grpc, for_http) =
             (limits(settings.grpc.request_timeout), limits(settings.http.request_timeout));
         let mut edges = JoinSet::new();
-        edges.spawn(listener::serve(grpc, tls.clone(), grpc_app, for_grpc, closing.clone()));
+        let public = grpc_app(surface);
+        edges.spawn(listener::serve(grpc, tls.clone(), public, for_grpc.clone(), closing.clone()));
+        if let Some(admin) = admin {
+            let app = grpc_app(Surface::Admin);
+            edges.spawn(listener::serve(admin, tls.clone(), app, for_grpc, closing.clone()));
+        }
         edges.spawn(listener::serve(http, tls, http_app, for_http, closing.clone()));
 
         stop.cancelled().await;

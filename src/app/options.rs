@@ -63,6 +63,7 @@ pub(super) fn grpc_options(settings: &Settings, shutdown: CancellationToken) -> 
         request_timeout: settings.grpc.request_timeout.0,
         max_message_bytes: to_usize(settings.grpc.max_message_bytes),
         trusted_proxies: settings.grpc.trusted_proxies.0.clone(),
+        watch_lifetime: settings.admin.watch_lifetime.0,
         shutdown,
     }
 }

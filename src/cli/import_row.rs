@@ -9,7 +9,7 @@ use crate::{
         json::{InvalidJson, StrictObject},
         password::PasswordHash,
     },
-    service::{import::ImportUserRequest, users::ProfileRequest},
+    service::{import::ImportUserRequest, profile::ProfileRequest},
 };
 
 const FIELDS: [&str; 6] = ["username", "email", "phone", "name", "roles", "password_hash"];

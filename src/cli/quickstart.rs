@@ -23,10 +23,7 @@ use crate::{
         InactiveReason, LoginRequest, RefreshRequest, RevokeRequest, TokenPair, VerifyRequest,
         VerifyResponse, auth_service_client::AuthServiceClient, revoke_request::Target,
     },
-    service::{
-        Administrator,
-        users::{CreateUserRequest, ProfileRequest},
-    },
+    service::{Administrator, profile::ProfileRequest, users::CreateUserRequest},
     telemetry::AuditLines,
 };
 
@@ -144,7 +141,7 @@ impl Tour {
             ..ProfileRequest::default()
         };
         let password = Password::parse(self.password.clone());
-        let request = CreateUserRequest { profile, password };
+        let request = CreateUserRequest { profile, password: Some(password) };
         let id = self.auth.create_user(request, &Administrator::command_line()).await?;
         step("1. Create a user", &format!("{} is {id}", self.name));
         Ok(())

@@ -28,6 +28,9 @@ pub(super) struct ServeArgs {
     /// Address of the gRPC listener; same as --set grpc.listen=ADDRESS.
     #[arg(long, value_name = "ADDRESS")]
     grpc_listen: Option<String>,
+    /// Address of the listener for administration; same as --set admin.listen=ADDRESS.
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<String>,
     /// Address of the HTTP listener; same as --set http.listen=ADDRESS.
     #[arg(long, value_name = "ADDRESS")]
     http_listen: Option<String>,
@@ -37,6 +40,7 @@ pub(super) async fn run(args: ServeArgs, global: &GlobalArgs) -> Outcome {
     let settings = global.settings(&[
         ("issuer", args.issuer),
         ("grpc.listen", args.grpc_listen),
+        ("admin.listen", args.admin_listen),
         ("http.listen", args.http_listen),
     ])?;
     start_logging(&settings, AuditLines::Told)?;
@@ -44,8 +48,9 @@ pub(super) async fn run(args: ServeArgs, global: &GlobalArgs) -> Outcome {
     let core = Core::open(&settings, Environment::system(), Access::Serve).await?;
     let server = Server::bind(settings, core).await?;
     let (grpc, http) = (server.grpc_address()?, server.http_address()?);
+    let admin = server.admin_address()?;
     let issuer = server.auth().policy().issuer.clone();
-    tracing::info!(%grpc, %http, issuer, version = env!("CARGO_PKG_VERSION"), "serving");
+    tracing::info!(%grpc, %admin, %http, issuer, version = env!("CARGO_PKG_VERSION"), "serving");
     server.run(stop_on_signal()?).await;
     Ok(())
 }

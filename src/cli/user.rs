@@ -15,10 +15,8 @@ use crate::{
         account::{Account, Role},
         clock::Timestamp,
     },
-    service::{
-        Administrator,
-        users::{CreateUserRequest, ProfileRequest},
-    },
+    service::{Administrator, profile::ProfileRequest, users::CreateUserRequest},
+    store::port::UserQuery,
 };
 
 /// Users that are read at a time.
@@ -112,7 +110,7 @@ async fn create(args: CreateArgs, global: &GlobalArgs) -> Outcome {
         roles: args.roles,
     };
     let password = password::read(args.password_file.as_deref()).await?;
-    let request = CreateUserRequest { profile, password };
+    let request = CreateUserRequest { profile, password: Some(password) };
     let id = core.auth.create_user(request, &Administrator::command_line()).await?;
     core.store.close().await;
     output::line(id)
@@ -122,7 +120,7 @@ async fn list(json: bool, global: &GlobalArgs) -> Outcome {
     let core = global.core(Database::MustExist).await?;
     let mut last = None;
     loop {
-        let page = core.auth.users(last, PAGE).await?;
+        let page = core.auth.users(UserQuery::all(last, PAGE)).await?;
         let Some(end) = page.last() else { break };
         last = Some(end.id);
         for user in &page {

@@ -6,14 +6,14 @@ use serde_json::{Map, Value};
 use toml::Table;
 
 use super::{
-    AccessType, ClientSettings, DatabaseUrl, Rotation, ScopeSettings, Settings, Span,
-    ThrottleSettings, TokenSettings,
+    AccessType, AdminSettings, ClientSettings, DatabaseUrl, Rotation, ScopeSettings, Settings,
+    Span, ThrottleSettings, TokenSettings,
 };
 use crate::domain::{
     account::Role,
     custom_claims::{CustomClaims, InvalidClaims},
     id::ClientId,
-    policy::{self, Audience, ClientPolicy, Lifetimes, Policy, Scopes},
+    policy::{self, AdminPolicy, Audience, ClientPolicy, Lifetimes, Policy, Scopes},
     throttle::{Allowance, ThrottleRules},
     token::AccessTokenType,
 };
@@ -74,9 +74,17 @@ impl Settings {
             login_failure_grid: self.password.failure_grid.0,
             throttle: self.throttle.enabled.then(|| throttle(&self.throttle)),
             registration: self.registration.enabled,
+            admin: admin(&self.admin)?,
             audit_failed_identifiers: self.audit.failed_identifiers,
         })
     }
+}
+
+fn admin(settings: &AdminSettings) -> Result<AdminPolicy, String> {
+    let role = Role::parse(&settings.role).map_err(|error| format!("admin.role {error}"))?;
+    let audience = settings.audience.as_deref().map(Audience::parse).transpose();
+    let audience = audience.map_err(|error| format!("admin.audience {error}"))?;
+    Ok(AdminPolicy { role, audience, certificates: settings.certificates.clone() })
 }
 
 fn throttle(settings: &ThrottleSettings) -> ThrottleRules {

@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use super::{ClientSettings, Settings, Span};
 use crate::domain::{
+    account::Role,
     id::ClientId,
     policy::{Audience, Scopes},
 };
@@ -25,6 +26,7 @@ pub fn violations(settings: &Settings) -> Vec<String> {
         check.scope(name, scope, settings);
     }
     check.custom_claims(settings);
+    check.admin(settings);
     check.violations
 }
 
@@ -83,6 +85,7 @@ impl Check {
         self.span("revocation.staleness_budget", s.revocation.staleness_budget, secs(1), mins(60));
         self.span("sweep.interval", s.sweep.interval, secs(1), days(1));
         self.number("sweep.batch", s.sweep.batch, 1, 100_000);
+        self.span("admin.watch_lifetime", s.admin.watch_lifetime, secs(10), days(1));
         self.span("audit.retention", s.audit.retention, days(1), days(3_650));
         self.span("shutdown.grace", s.shutdown.grace, secs(0), mins(5));
         self.span("shutdown.drain", s.shutdown.drain, secs(0), mins(10));
@@ -232,6 +235,27 @@ impl Check {
         self.number(&name("max_sessions_per_user"), sessions, 1, 1_000);
     }
 
+    fn admin(&mut self, s: &Settings) {
+        if let Err(error) = Role::parse(&s.admin.role) {
+            self.refuse("admin.role", &s.admin.role, &error.to_string());
+        }
+        if let Some(audience) = &s.admin.audience
+            && !s.clients_or_default().values().any(|client| client.audiences.contains(audience))
+        {
+            let rule = "must be among the audiences of a client, or no administrator gets a token";
+            self.refuse("admin.audience", audience, rule);
+        }
+        if !s.admin.certificates.is_empty() && s.tls.client_ca.is_none() {
+            let names = s.admin.certificates.join(" ");
+            self.refuse("admin.certificates", &names, "needs tls.client_ca");
+        }
+        if let Some(name) = s.admin.certificates.iter().find(|name| !is_certificate_name(name)) {
+            let rule =
+                "must be a DNS name in lower case, or a URI, of 1 to 255 printable characters";
+            self.refuse("admin.certificates", name, rule);
+        }
+    }
+
     fn number(&mut self, name: &str, value: u32, least: u32, most: u32) {
         self.range(name, &value, &least, &most, (least..=most).contains(&value));
     }
@@ -259,6 +283,12 @@ impl Check {
     fn refuse(&mut self, name: &str, value: &dyn Display, rule: &str) {
         self.violations.push(format!("{name} is \"{value}\" but {rule}"));
     }
+}
+
+/// As [`crate::peers::PeerNames`] has them: another spelling would never fit.
+fn is_certificate_name(name: &str) -> bool {
+    let fits = (1..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
+    fits && (name.contains(':') || !name.bytes().any(|b| b.is_ascii_uppercase()))
 }
 
 /// RFC 8414 section 2 and RFC 9207: byte for byte the same everywhere, so

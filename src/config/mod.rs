@@ -93,6 +93,10 @@ pub struct Settings {
     #[config(nested)]
     pub sweep: SweepSettings,
 
+    /// Administration over gRPC: tokenward.admin.v1.
+    #[config(nested)]
+    pub admin: AdminSettings,
+
     /// The log of who did what.
     #[config(nested)]
     pub audit: AuditSettings,
@@ -520,6 +524,36 @@ pub struct SweepSettings {
     /// Range: 1 to 100000.
     #[config(env = "TOKENWARD_SWEEP_BATCH", default = 1_000)]
     pub batch: u32,
+}
+
+/// Administration over gRPC.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct AdminSettings {
+    /// Address and port of the listener of tokenward.admin.v1. The same as
+    /// grpc.listen: they share one.
+    #[config(env = "TOKENWARD_ADMIN_LISTEN", default = "127.0.0.1:50052")]
+    pub listen: SocketAddr,
+
+    /// The role that makes a user an administrator.
+    #[config(env = "TOKENWARD_ADMIN_ROLE", default = "admin")]
+    pub role: String,
+
+    /// The audience that an administrator's access token must have. Unset: any,
+    /// so whoever is sent such a token could use it here.
+    #[config(env = "TOKENWARD_ADMIN_AUDIENCE")]
+    pub audience: Option<String>,
+
+    /// DNS and URI names (SAN) in client certificates whose holders are
+    /// administrators, without any token. Needs tls.client_ca.
+    #[config(default = [])]
+    pub certificates: Vec<String>,
+
+    /// How long a stream of audit events lasts before the watcher has to come
+    /// again.
+    /// Range: 10s to 1day.
+    #[config(env = "TOKENWARD_ADMIN_WATCH_LIFETIME", default = "10m")]
+    pub watch_lifetime: Span,
 }
 
 /// The audit log: a table, and log lines of the target tokenward::audit.

@@ -80,25 +80,6 @@ impl Keyring {
         Self::new(Schedule::new([]), Schedule::new([]), lives, workers)
     }
 
-    /// Every key of both directories, access keys first, each set in the
-    /// order in which its keys sign.
-    pub fn keys(&self, now: Timestamp) -> Vec<KeyInfo> {
-        [KeyPurpose::Access, KeyPurpose::Refresh]
-            .into_iter()
-            .flat_map(|purpose| {
-                let schedule = self.schedule(purpose);
-                schedule.iter().map(move |entry| KeyInfo {
-                    purpose,
-                    file: entry.name.clone(),
-                    kid: entry.key.public().kid().clone(),
-                    bits: entry.key.public().bits(),
-                    state: self.state(purpose, &entry.key, now),
-                    signs_from: entry.signs_from,
-                })
-            })
-            .collect()
-    }
-
     /// The public half of an access key, to be exported. Refresh keys stay
     /// in the house.
     pub fn public_key(&self, kid: &KeyId) -> Option<&PublicKey> {
@@ -178,6 +159,23 @@ impl TokenKeys for Keyring {
 
     fn jwks(&self, now: Timestamp) -> Arc<JwksDocument> {
         self.jwks.at(now)
+    }
+
+    fn keys(&self, now: Timestamp) -> Vec<KeyInfo> {
+        [KeyPurpose::Access, KeyPurpose::Refresh]
+            .into_iter()
+            .flat_map(|purpose| {
+                let schedule = self.schedule(purpose);
+                schedule.iter().map(move |entry| KeyInfo {
+                    purpose,
+                    file: entry.name.clone(),
+                    kid: entry.key.public().kid().clone(),
+                    bits: entry.key.public().bits(),
+                    state: self.state(purpose, &entry.key, now),
+                    signs_from: entry.signs_from,
+                })
+            })
+            .collect()
     }
 
     fn can_sign(&self, now: Timestamp) -> bool {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use super::key_info::{KeyInfo, KeyState};
 use crate::domain::{
     clock::Timestamp,
     error::{AuthError, Fault, Outage},
@@ -51,6 +52,10 @@ pub trait TokenKeys: Send + Sync + 'static {
 
     /// The public access keys that are trusted at `now`.
     fn jwks(&self, now: Timestamp) -> Arc<JwksDocument>;
+
+    /// Every key, access keys first, each set in the order in which its keys
+    /// sign.
+    fn keys(&self, now: Timestamp) -> Vec<KeyInfo>;
 
     /// Is there a key of each purpose that signs at `now`?
     fn can_sign(&self, now: Timestamp) -> bool;

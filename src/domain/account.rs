@@ -36,6 +36,8 @@ pub struct Account {
     pub id: UserId,
     /// Sessions opened at an older version than this are dead. Only grows.
     pub version: i64,
+    /// Counts the changes that administrators made.
+    pub revision: i64,
     /// The login name, if there is one.
     pub username: Option<String>,
     /// The e-mail address, if there is one.
@@ -72,6 +74,7 @@ pub struct NewAccount {
     pub display_name: Option<String>,
     /// Roles from the start.
     pub roles: Vec<Role>,
-    /// The password's PHC string.
-    pub password_hash: PasswordHash,
+    /// The password's PHC string; `None` for a user who cannot log in until one
+    /// is set.
+    pub password_hash: Option<PasswordHash>,
 }

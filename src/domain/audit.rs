@@ -120,6 +120,10 @@ actions! {
     CreateUser = "CREATE_USER";
     /// A user came from another system with a password hash.
     ImportUser = "IMPORT_USER";
+    /// A user was changed; the detail names the fields.
+    UpdateUser = "UPDATE_USER";
+    /// A user was removed.
+    DeleteUser = "DELETE_USER";
     /// A user may not log in any more.
     DisableUser = "DISABLE_USER";
     /// A user may log in again.

@@ -29,6 +29,14 @@ pub enum AuthError {
     #[error("there is no such {0}")]
     NotFound(&'static str),
 
+    /// It was changed by somebody else since the caller looked at it.
+    #[error("the {0} was changed meanwhile: look at it again")]
+    Conflict(&'static str),
+
+    /// It cannot be done as things stand.
+    #[error("failed precondition: {0}")]
+    FailedPrecondition(Obstacle),
+
     /// Too much work waits already. Nothing was done; try again later.
     #[error("overloaded: {work}")]
     Overloaded {
@@ -153,12 +161,26 @@ pub enum Denial {
     /// `registration.enabled` is false.
     #[error("registration is switched off")]
     RegistrationDisabled,
+    /// The user has no administrator's role now.
+    #[error("only administrators may do this")]
+    NotAdministrator,
+    /// The access token is for others (`admin.audience`).
+    #[error("the access token is not for administration: its audience is another one")]
+    NotForAdministration,
     /// The sessions of another user.
     #[error("only one's own sessions can be revoked")]
     NotOwnSessions,
     /// The user has none of the roles that a scope is for.
     #[error("the user's roles do not allow one of the scopes")]
     ScopeNotAllowed,
+}
+
+/// What stands in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Obstacle {
+    /// Nobody could administer any more.
+    #[error("the last enabled administrator must stay one")]
+    LastAdministrator,
 }
 
 /// What is out of reach.

@@ -152,6 +152,17 @@ pub struct ClientPolicy {
     pub max_sessions_per_user: u32,
 }
 
+/// Who administers.
+#[derive(Clone, Debug)]
+pub struct AdminPolicy {
+    /// The role that makes a user an administrator.
+    pub role: Role,
+    /// Whom an administrator's access token must be for; `None`: for anybody.
+    pub audience: Option<Audience>,
+    /// The names in client certificates whose holders are administrators.
+    pub certificates: Vec<String>,
+}
+
 /// All that token issuing and judging need to know of the configuration.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -183,6 +194,8 @@ pub struct Policy {
     pub throttle: Option<ThrottleRules>,
     /// May strangers create users?
     pub registration: bool,
+    /// Who administers.
+    pub admin: AdminPolicy,
     /// Does the audit log say by which identifier a login has failed?
     pub audit_failed_identifiers: bool,
 }

@@ -63,6 +63,10 @@ pub enum Reason {
     SessionLimit,
     /// The user was disabled.
     UserDisabled,
+    /// The user was deleted.
+    UserDeleted,
+    /// The user lost a role.
+    RolesNarrowed,
     /// The user has another password.
     PasswordChanged,
     /// A reason that a newer version wrote.
@@ -79,6 +83,8 @@ impl Reason {
             Self::DatabaseRolledBack => "DATABASE_ROLLED_BACK",
             Self::SessionLimit => "SESSION_LIMIT",
             Self::UserDisabled => "USER_DISABLED",
+            Self::UserDeleted => "USER_DELETED",
+            Self::RolesNarrowed => "ROLES_NARROWED",
             Self::PasswordChanged => "PASSWORD_CHANGED",
             Self::Other(text) => text,
         }
@@ -93,6 +99,8 @@ impl Reason {
             Self::DatabaseRolledBack,
             Self::SessionLimit,
             Self::UserDisabled,
+            Self::UserDeleted,
+            Self::RolesNarrowed,
             Self::PasswordChanged,
         ];
         let found = known.into_iter().find(|reason| reason.as_str() == text);

@@ -202,6 +202,7 @@ mod tests {
             account: Account {
                 id: user_id,
                 version: 3,
+                revision: 1,
                 username: None,
                 email: None,
                 phone: None,

@@ -19,10 +19,11 @@ use crate::{
         change_password::{ChangePasswordRequest, ChangedPassword},
         index::Needs,
         login::{LoggedIn, LoginRequest},
+        profile::ProfileRequest,
         refresh::Refreshed,
         sessions::SessionPage,
         tokens::TokenPair,
-        users::{CreateUserRequest, ProfileRequest},
+        users::CreateUserRequest,
         verify::{InactiveReason, Question, TokenClaims, Verdict},
     },
 };
@@ -111,7 +112,7 @@ impl From<pb::RegisterRequest> for CreateUserRequest {
             display_name: request.display_name,
             roles: Vec::new(),
         };
-        Self { profile, password: Password::parse(request.password) }
+        Self { profile, password: Some(Password::parse(request.password)) }
     }
 }
 
@@ -212,15 +213,15 @@ pub(super) fn session_page(page: SessionPage, current: SessionId) -> pb::ListSes
     }
 }
 
-fn scopes(scopes: &Scopes) -> Vec<String> {
+pub(super) fn scopes(scopes: &Scopes) -> Vec<String> {
     scopes.iter().map(str::to_owned).collect()
 }
 
-fn texts<T>(values: &[T], text: fn(&T) -> &str) -> Vec<String> {
+pub(super) fn texts<T>(values: &[T], text: fn(&T) -> &str) -> Vec<String> {
     values.iter().map(|value| text(value).to_owned()).collect()
 }
 
-fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     let nanos = at.micros().rem_euclid(1_000_000).saturating_mul(1_000);
     prost_types::Timestamp { seconds: at.seconds(), nanos: i32::try_from(nanos).unwrap_or(0) }
 }

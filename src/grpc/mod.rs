@@ -5,6 +5,7 @@
 //! it fails and even in the middle of a stream (`late`), with the details that
 //! [`status`] says, and writes the one line that a failed call gets in the log.
 
+mod admin;
 mod auth;
 pub mod codec;
 mod convert;
@@ -43,24 +44,73 @@ pub struct GrpcOptions {
     pub max_message_bytes: usize,
     /// Peers whose `x-forwarded-for` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How long a stream of audit events lasts.
+    pub watch_lifetime: Duration,
     /// Whether reflection (v1 and v1alpha) is served.
     pub reflection: bool,
     /// Ends open streams, so that they do not hold up a drain.
     pub shutdown: CancellationToken,
 }
 
-/// Everything that is served over gRPC: `tokenward.auth.v1.AuthService`,
-/// health, and reflection. Health follows `readiness` by itself.
-pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: GrpcOptions) -> Router {
+/// What a listener serves, beside health and reflection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// `tokenward.auth.v1`.
+    Public,
+    /// `tokenward.admin.v1`.
+    Admin,
+    /// Both.
+    Both,
+}
+
+impl Surface {
+    fn has_public(self) -> bool {
+        self != Self::Admin
+    }
+
+    fn has_admin(self) -> bool {
+        self != Self::Public
+    }
+
+    /// The full names of its own services.
+    fn services(self) -> impl Iterator<Item = &'static str> {
+        let public =
+            ["tokenward.auth.v1.AuthService"].into_iter().filter(move |_| self.has_public());
+        public.chain(admin::SERVICES.into_iter().filter(move |_| self.has_admin()))
+    }
+}
+
+/// Everything that one listener serves over gRPC: its surface, health, and
+/// reflection. Health follows `readiness` by itself.
+pub fn router(
+    surface: Surface,
+    auth: &Arc<Auth>,
+    readiness: Arc<Readiness>,
+    options: &GrpcOptions,
+) -> Router {
     let edge = Edge::new(Arc::clone(&auth.clock), auth.entropy.as_ref(), options.request_timeout)
-        .trusting(TrustedProxies::new(options.trusted_proxies));
-    let service = AuthServiceServer::new(auth::AuthEdge::new(auth))
-        .max_decoding_message_size(options.max_message_bytes);
-    let shutdown = options.shutdown;
-    let health = health::server(readiness, shutdown.clone());
-    let mut services = Routes::new(service).add_service(health).into_axum_router().reset_fallback();
+        .trusting(TrustedProxies::new(options.trusted_proxies.clone()));
+    let shutdown = &options.shutdown;
+    let mut services = Routes::new(health::server(readiness, shutdown.clone()));
+    if surface.has_public() {
+        let service = AuthServiceServer::new(auth::AuthEdge::new(Arc::clone(auth)));
+        services =
+            services.add_service(service.max_decoding_message_size(options.max_message_bytes));
+    }
+    let mut services = services.into_axum_router().reset_fallback();
+    if surface.has_admin() {
+        let bounds = admin::Bounds {
+            max_message_bytes: options.max_message_bytes,
+            silence: options.request_timeout,
+            watch_lifetime: options.watch_lifetime,
+            shutdown: shutdown.clone(),
+        };
+        services = services.merge(admin::routes(auth, &bounds).into_axum_router().reset_fallback());
+    }
     if options.reflection {
-        services = services.merge(reflection::routes(options.request_timeout, shutdown));
+        let names = surface.services();
+        services =
+            services.merge(reflection::routes(names, options.request_timeout, shutdown.clone()));
     }
     edge.around(services)
 }

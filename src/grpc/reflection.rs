@@ -43,11 +43,16 @@ const STREAMS_MAX: usize = 64;
 /// Of these, those of one peer.
 const STREAMS_MAX_PER_PEER: usize = 16;
 
-/// Both versions, whose streams end after `lifetime`, or with `shutdown`.
+/// Both versions, which list the services of these names beside health and
+/// themselves, and whose streams end after `lifetime`, or with `shutdown`.
 /// Descriptors are fixed at build time and a test builds them; a server would
 /// rather run without reflection than not at all.
-pub(super) fn routes(lifetime: Duration, shutdown: CancellationToken) -> Router {
-    match services() {
+pub(super) fn routes(
+    names: impl Iterator<Item = &'static str>,
+    lifetime: Duration,
+    shutdown: CancellationToken,
+) -> Router {
+    match services(&names.collect::<Vec<_>>()) {
         Ok(services) => {
             let streams = Quota::new(STREAMS_MAX, STREAMS_MAX_PER_PEER);
             let bounds = Arc::new(Bounds { lifetime, shutdown, streams });
@@ -61,15 +66,21 @@ pub(super) fn routes(lifetime: Duration, shutdown: CancellationToken) -> Router 
     }
 }
 
-fn services() -> Result<Routes, Error> {
-    let v1 = builder().build_v1()?.max_decoding_message_size(MESSAGE_MAX_BYTES);
-    let v1alpha = builder().build_v1alpha()?.max_decoding_message_size(MESSAGE_MAX_BYTES);
+fn services(names: &[&'static str]) -> Result<Routes, Error> {
+    let v1 = builder(names).build_v1()?.max_decoding_message_size(MESSAGE_MAX_BYTES);
+    let v1alpha = builder(names).build_v1alpha()?.max_decoding_message_size(MESSAGE_MAX_BYTES);
     Ok(Routes::new(v1).add_service(v1alpha))
 }
 
 /// Each version lists both of them, not only itself.
-fn builder() -> Builder<'static> {
-    Builder::configure()
+fn builder(names: &[&'static str]) -> Builder<'static> {
+    let listed = names.iter().chain(&[
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ]);
+    listed
+        .fold(Builder::configure(), |builder, name| builder.with_service_name(*name))
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
@@ -139,6 +150,8 @@ mod tests {
 
     #[test]
     fn the_descriptors_fit_together() {
-        services().map(|_| ()).expect("every descriptor set is complete");
+        services(&["tokenward.auth.v1.AuthService"])
+            .map(|_| ())
+            .expect("every descriptor set is complete");
     }
 }

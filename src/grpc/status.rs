@@ -12,7 +12,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::domain::error::{AuthError, Denial, Outage, Refusal};
+use crate::domain::error::{AuthError, Denial, Obstacle, Outage, Refusal};
 
 /// The `domain` of every `ErrorInfo`.
 pub const DOMAIN: &str = "tokenward";
@@ -46,6 +46,10 @@ pub fn answer(error: &AuthError) -> Answer {
         AuthError::PermissionDenied(denial) => (Code::PermissionDenied, denial_reason(*denial)),
         AuthError::AlreadyExists(_) => (Code::AlreadyExists, "ALREADY_EXISTS"),
         AuthError::NotFound(_) => (Code::NotFound, "NOT_FOUND"),
+        AuthError::Conflict(_) => (Code::Aborted, "CONFLICT"),
+        AuthError::FailedPrecondition(obstacle) => {
+            (Code::FailedPrecondition, obstacle_reason(*obstacle))
+        }
         AuthError::Overloaded { .. } => (Code::ResourceExhausted, "OVERLOADED"),
         AuthError::Throttled { .. } => (Code::ResourceExhausted, "LOGIN_THROTTLED"),
         AuthError::Unavailable { outage, .. } => (Code::Unavailable, outage_reason(*outage)),
@@ -55,7 +59,7 @@ pub fn answer(error: &AuthError) -> Answer {
     Answer {
         metadata: match error {
             AuthError::AlreadyExists(field) => Some(("field", field)),
-            AuthError::NotFound(thing) => Some(("resource", thing)),
+            AuthError::NotFound(thing) | AuthError::Conflict(thing) => Some(("resource", thing)),
             AuthError::Overloaded { work, .. } => Some(("work", work)),
             _ => None,
         },
@@ -95,8 +99,16 @@ fn refusal_reason(refusal: Refusal) -> &'static str {
 fn denial_reason(denial: Denial) -> &'static str {
     match denial {
         Denial::RegistrationDisabled => "REGISTRATION_DISABLED",
+        Denial::NotAdministrator => "NOT_ADMINISTRATOR",
+        Denial::NotForAdministration => "NOT_FOR_ADMINISTRATION",
         Denial::NotOwnSessions => "NOT_OWN_SESSIONS",
         Denial::ScopeNotAllowed => "SCOPE_NOT_ALLOWED",
+    }
+}
+
+fn obstacle_reason(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::LastAdministrator => "LAST_ADMINISTRATOR",
     }
 }
 
@@ -228,10 +240,18 @@ mod tests {
             FieldViolation::new("password", "must not be empty"),
         ])];
         errors.extend(refusals.map(AuthError::Unauthenticated));
-        let denials = [D::RegistrationDisabled, D::NotOwnSessions, D::ScopeNotAllowed];
+        let denials = [
+            D::RegistrationDisabled,
+            D::NotAdministrator,
+            D::NotForAdministration,
+            D::NotOwnSessions,
+            D::ScopeNotAllowed,
+        ];
         errors.extend(denials.map(AuthError::PermissionDenied));
         errors.push(AuthError::AlreadyExists("username"));
         errors.push(AuthError::NotFound("user"));
+        errors.push(AuthError::Conflict("user"));
+        errors.push(AuthError::FailedPrecondition(Obstacle::LastAdministrator));
         let retry_after = Duration::from_millis(1500);
         errors.push(AuthError::Overloaded { work: "password hashing", retry_after });
         errors.push(AuthError::Throttled { retry_after: Duration::from_mins(15) });

@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     Administrator, Auth,
-    users::{Profile, ProfileRequest},
+    profile::{Profile, ProfileRequest},
 };
 
 /// Users that are best imported in one call: one commit for all of them, and
@@ -85,7 +85,7 @@ impl Auth {
         request: ImportUserRequest,
     ) -> Result<(Profile, PasswordHash), AuthError> {
         let ImportUserRequest { profile, password_hash } = request;
-        let (profile, mut violations) = Profile::check(profile);
+        let (profile, mut violations) = Profile::check(&profile);
         if let Err(error) = self.passwords.accepts(&password_hash) {
             violations.push(FieldViolation::new("password_hash", error.to_string()));
         }
@@ -97,6 +97,6 @@ impl Auth {
     }
 
     fn new_account(&self, profile: Profile, hash: PasswordHash) -> Result<NewAccount, AuthError> {
-        Ok(profile.into_account(UserId::new(self.random_uuid()?), hash))
+        Ok(profile.into_account(UserId::new(self.random_uuid()?), Some(hash)))
     }
 }

@@ -6,12 +6,15 @@
 //! of the revocation log, and [`follow`] keeps it fresh.
 
 mod administrator;
+pub mod audit;
 pub mod change_password;
 pub mod follow;
 pub mod import;
 pub mod index;
+mod keys;
 mod lanes;
 pub mod login;
+pub mod profile;
 pub mod readiness;
 pub mod refresh;
 pub mod register;
@@ -20,6 +23,7 @@ pub mod sessions;
 pub mod sweep;
 mod throttle;
 pub mod tokens;
+pub mod update_user;
 pub mod users;
 pub mod verify;
 

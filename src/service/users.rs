@@ -2,47 +2,30 @@
 
 use crate::{
     domain::{
-        account::{Account, NewAccount, Role},
+        account::Account,
         audit::{Action, Event, Origin},
         entropy::random_uuid,
-        error::{AuthError, FieldViolation},
+        error::{AuthError, FieldViolation, Obstacle},
         id::UserId,
-        identifier::{Identifier, InvalidIdentifier},
-        password::{InvalidPassword, Password, PasswordHash},
-        revocation::Reason,
+        identifier::Identifier,
+        password::{InvalidPassword, Password},
     },
-    store::port::{CreateUser, NewUser, RevokeTarget, SetPassword},
+    store::port::{CreateUser, EndUser, NewUser, SetPassword, UserEnded, UserEnding, UserQuery},
 };
 
-use super::{Administrator, Auth};
-
-/// The most roles that a user can have. They all go into its tokens.
-pub const ROLES_MAX: usize = 64;
-/// The longest display name, in bytes.
-pub const DISPLAY_NAME_MAX_LEN: usize = 128;
+use super::{
+    Administrator, Auth,
+    profile::{Profile, ProfileRequest},
+};
 
 /// A user to create; nothing of it is checked yet.
 #[derive(Debug)]
 pub struct CreateUserRequest {
     /// What it is, besides a password.
     pub profile: ProfileRequest,
-    /// The password; `Err` names the rule it breaks.
-    pub password: Result<Password, InvalidPassword>,
-}
-
-/// What a new user is to be; nothing of it is checked yet. Empty means absent.
-#[derive(Debug, Default)]
-pub struct ProfileRequest {
-    /// The login name.
-    pub username: String,
-    /// The e-mail address.
-    pub email: String,
-    /// The phone number.
-    pub phone: String,
-    /// The `name` claim.
-    pub display_name: String,
-    /// The `roles` claim.
-    pub roles: Vec<String>,
+    /// The password; `Err` names the rule it breaks. `None`: the user has none,
+    /// and cannot log in until one is set.
+    pub password: Option<Result<Password, InvalidPassword>>,
 }
 
 impl Auth {
@@ -64,7 +47,10 @@ impl Auth {
         let now = self.now();
         let checked = self.check_new_user(request)?;
         let id = UserId::new(random_uuid(self.entropy.as_ref())?);
-        let hash = self.passwords.hash(checked.password).await?;
+        let hash = match checked.password {
+            Some(password) => Some(self.passwords.hash(password).await?),
+            None => None,
+        };
         let account = checked.profile.into_account(id, hash);
         let new = NewUser { account, event: Event::new(action, origin, now) };
         match self.store.create_user(new).await? {
@@ -73,13 +59,9 @@ impl Auth {
         }
     }
 
-    /// Users in the order of their ids, after `after`.
-    pub async fn users(
-        &self,
-        after: Option<UserId>,
-        limit: u32,
-    ) -> Result<Vec<Account>, AuthError> {
-        Ok(self.store.users(after, limit).await?)
+    /// Users in the order of their ids.
+    pub async fn users(&self, query: UserQuery) -> Result<Vec<Account>, AuthError> {
+        Ok(self.store.users(query).await?)
     }
 
     /// The user of an id, a username, an e-mail address or a phone number.
@@ -97,9 +79,34 @@ impl Auth {
     /// Ends every session of a user, who cannot log in any more. Gives the
     /// revocation's sequence number.
     pub async fn disable_user(&self, id: UserId, admin: &Administrator) -> Result<i64, AuthError> {
-        let target = RevokeTarget::DisableUser(id);
-        let seq = self.revoke_for(target, Reason::UserDisabled, admin.origin()).await?;
-        seq.ok_or(AuthError::NotFound("user"))
+        self.end_user(id, UserEnding::Disable, admin).await
+    }
+
+    /// Removes a user and everything about it but the audit log. Gives the
+    /// revocation's sequence number.
+    pub async fn delete_user(&self, id: UserId, admin: &Administrator) -> Result<i64, AuthError> {
+        self.end_user(id, UserEnding::Delete, admin).await
+    }
+
+    async fn end_user(
+        &self,
+        id: UserId,
+        ending: UserEnding,
+        admin: &Administrator,
+    ) -> Result<i64, AuthError> {
+        let kept_role = self.kept_role(admin);
+        let (origin, entry_id, now) = (admin.origin(), self.random_uuid()?, self.now());
+        let end = EndUser { id, ending, kept_role, origin, entry_id, now };
+        match self.store.end_user(end).await? {
+            UserEnded::Ended(entry) => {
+                self.index.apply([&entry]);
+                Ok(entry.seq)
+            }
+            UserEnded::NotFound => Err(AuthError::NotFound("user")),
+            UserEnded::LastOfRole => {
+                Err(AuthError::FailedPrecondition(Obstacle::LastAdministrator))
+            }
+        }
     }
 
     /// Lets a disabled user log in again. Sessions of before stay dead.
@@ -132,14 +139,15 @@ impl Auth {
     }
 
     fn check_new_user(&self, request: CreateUserRequest) -> Result<CheckedUser, AuthError> {
-        let (profile, mut violations) = Profile::check(request.profile);
+        let (profile, mut violations) = Profile::check(&request.profile);
         let min_chars = self.policy.password_min_chars;
-        let identifiers = profile.identifiers.iter().map(Identifier::as_str);
-        let password = request
-            .password
-            .and_then(|password| password.accept_new(min_chars))
-            .and_then(|password| password.accept_without(identifiers));
-        match password {
+        let identifiers = || profile.identifiers().iter().map(Identifier::as_str);
+        let accept = |password: Result<Password, InvalidPassword>| {
+            password
+                .and_then(|password| password.accept_new(min_chars))
+                .and_then(|password| password.accept_without(identifiers()))
+        };
+        match request.password.map(accept).transpose() {
             Ok(password) if violations.is_empty() => return Ok(CheckedUser { profile, password }),
             Ok(_) => {}
             Err(error) => violations.push(FieldViolation::new("password", error.to_string())),
@@ -150,68 +158,5 @@ impl Auth {
 
 struct CheckedUser {
     profile: Profile,
-    password: Password,
-}
-
-/// What a user is, besides a password.
-pub(super) struct Profile {
-    identifiers: Vec<Identifier>,
-    display_name: Option<String>,
-    roles: Vec<Role>,
-}
-
-impl Profile {
-    /// Checks every rule. The profile counts only if none is broken.
-    pub(super) fn check(request: ProfileRequest) -> (Self, Vec<FieldViolation>) {
-        let (identifiers, mut violations) = check_identifiers(&request);
-        let ProfileRequest { display_name, roles, .. } = request;
-        if display_name.len() > DISPLAY_NAME_MAX_LEN || display_name.chars().any(char::is_control) {
-            let rule =
-                format!("must be at most {DISPLAY_NAME_MAX_LEN} bytes without control characters");
-            violations.push(FieldViolation::new("display_name", rule));
-        }
-        let roles: Result<Vec<_>, _> = roles.iter().map(|role| Role::parse(role)).collect();
-        let roles = roles.unwrap_or_else(|error| {
-            violations.push(FieldViolation::new("roles", error.to_string()));
-            Vec::new()
-        });
-        if roles.len() > ROLES_MAX {
-            violations.push(FieldViolation::new("roles", format!("must be at most {ROLES_MAX}")));
-        }
-        let display_name = Some(display_name).filter(|name| !name.is_empty());
-        (Self { identifiers, display_name, roles }, violations)
-    }
-
-    /// The identifiers to log in with.
-    pub(super) fn identifiers(&self) -> &[Identifier] {
-        &self.identifiers
-    }
-
-    /// The user to create.
-    pub(super) fn into_account(self, id: UserId, password_hash: PasswordHash) -> NewAccount {
-        let Self { identifiers, display_name, roles } = self;
-        NewAccount { id, identifiers, display_name, roles, password_hash }
-    }
-}
-
-/// The new user's identifiers, and the rules that they break.
-fn check_identifiers(request: &ProfileRequest) -> (Vec<Identifier>, Vec<FieldViolation>) {
-    type Parse = fn(&str) -> Result<Identifier, InvalidIdentifier>;
-    let given: [(_, _, Parse); 3] = [
-        ("username", &request.username, Identifier::username),
-        ("email", &request.email, Identifier::email),
-        ("phone", &request.phone, Identifier::phone),
-    ];
-    let (mut identifiers, mut violations) = (Vec::new(), Vec::new());
-    for (field, text, parse) in given.into_iter().filter(|(_, text, _)| !text.is_empty()) {
-        match parse(text).and_then(Identifier::accept_new) {
-            Ok(identifier) => identifiers.push(identifier),
-            Err(error) => violations.push(FieldViolation::new(field, error.to_string())),
-        }
-    }
-    if identifiers.is_empty() && violations.is_empty() {
-        violations
-            .push(FieldViolation::new("username", "must be given, or else an email or phone"));
-    }
-    (identifiers, violations)
+    password: Option<Password>,
 }

@@ -3,7 +3,7 @@
 use super::{
     audit,
     engine::Engine,
-    port::{Context, CreateUser, Credentials, NewUser, StoreError},
+    port::{Context, CreateUser, Credentials, NewUser, StoreError, UserQuery},
     rows::{Fields, account, joined},
     sql,
     unit::Unit,
@@ -84,12 +84,24 @@ pub(super) async fn by_id<DB: Engine>(
 
 pub(super) async fn list<DB: Engine>(
     unit: &mut Unit<'_, DB>,
-    (after, limit): &(Option<UserId>, u32),
+    query: &UserQuery,
 ) -> Result<Vec<Account>, StoreError> {
     // The empty text stands before every id.
-    let after = after.map(|id| id.to_string()).unwrap_or_default();
-    let rows = unit.query(sql::SELECT_USERS).bind(after).bind(*limit).all().await?;
-    rows.iter().map(account::<DB>).collect()
+    let after = query.after.map(|id| id.to_string()).unwrap_or_default();
+    let state = match query.disabled {
+        None => "",
+        Some(true) => "disabled",
+        Some(false) => "enabled",
+    };
+    let users = unit.query(sql::SELECT_USERS).bind(after).bind(query.limit);
+    let users = users.bind(query.role.as_ref().map(with_role).unwrap_or_default()).bind(state);
+    users.all().await?.iter().map(account::<DB>).collect()
+}
+
+/// The pattern of role lists that have this one among them. Of the characters
+/// that mean something in a pattern, a role can have only one.
+pub(super) fn with_role(role: &Role) -> String {
+    format!("% {} %", role.as_str().replace('_', "!_"))
 }
 
 pub(super) async fn replace_password_hash<DB: Engine>(
@@ -109,20 +121,29 @@ async fn insert<DB: Engine>(
 ) -> Result<CreateUser, StoreError> {
     unit.query(sql::INSERT_USER)
         .bind(new.id)
-        .bind(new.password_hash.expose())
+        .bind(new.password_hash.as_ref().map(PasswordHash::expose).map(str::to_owned))
         .bind(&new.display_name)
         .bind(joined(new.roles.iter().map(Role::as_str)))
         .bind(now)
         .run()
         .await?;
     for identifier in &new.identifiers {
-        let insert = unit.query(sql::INSERT_IDENTIFIER);
-        let insert = insert.bind(identifier.kind()).bind(identifier.as_str()).bind(new.id);
-        if insert.optional().await?.is_none() {
+        if !take_identifier(unit, identifier, new.id).await? {
             return Ok(CreateUser::Taken(identifier.kind()));
         }
     }
     Ok(CreateUser::Created)
+}
+
+/// False: another user has it.
+pub(super) async fn take_identifier<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    identifier: &Identifier,
+    user: UserId,
+) -> Result<bool, StoreError> {
+    let insert = unit.query(sql::INSERT_IDENTIFIER);
+    let insert = insert.bind(identifier.kind()).bind(identifier.as_str()).bind(user);
+    Ok(insert.optional().await?.is_some())
 }
 
 pub(super) async fn enable<DB: Engine>(
@@ -130,7 +151,7 @@ pub(super) async fn enable<DB: Engine>(
     (user, context): &(UserId, Context),
 ) -> Result<bool, StoreError> {
     if unit.query(sql::ENABLE_USER).bind(*user).optional().await?.is_none() {
-        return Ok(false);
+        return Ok(by_id(unit, user).await?.is_some());
     }
     let event = Event::new(Action::EnableUser, &context.origin, context.now);
     audit::record(unit, event.user(*user)).await?;

@@ -10,12 +10,13 @@ use super::{
     instance, log, passwords,
     port::{
         Attempt, AuditPage, ChangePassword, Claim, Context, CreateUser, Credentials, EndAttempt,
-        Instance, Look, NewSession, NewUser, OpenSession, PasswordChanged, Revoke, Rotate, Rotated,
-        SetPassword, Store, StoreError, Sweep, Swept,
+        EndUser, Instance, Look, NewSession, NewUser, OpenSession, PasswordChanged, Revoke, Rotate,
+        Rotated, SetPassword, Store, StoreError, Sweep, Swept, UpdateUser, UserEnded, UserQuery,
+        UserUpdated,
     },
     revoke, rotation, sessions,
     step::{Bounds, Step, acquire, in_own_task, look, transact},
-    throttle,
+    throttle, users,
 };
 use crate::domain::{
     account::{Account, NewAccount},
@@ -148,8 +149,16 @@ impl<DB: Engine> Store for SqlStore<DB> {
         Ok(self.credentials(identifier).await?.map(|credentials| credentials.account))
     }
 
-    async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Account>, StoreError> {
-        self.read((after, limit), |unit, page| Box::pin(accounts::list(unit, page))).await
+    async fn users(&self, query: UserQuery) -> Result<Vec<Account>, StoreError> {
+        self.read(query, |unit, query| Box::pin(accounts::list(unit, query))).await
+    }
+
+    async fn update_user(&self, update: UpdateUser) -> Result<UserUpdated, StoreError> {
+        self.write(update, |unit, update| Box::pin(users::update(unit, update))).await
+    }
+
+    async fn end_user(&self, end: EndUser) -> Result<UserEnded, StoreError> {
+        self.write(end, |unit, end| Box::pin(users::end(unit, end))).await
     }
 
     async fn replace_password_hash(

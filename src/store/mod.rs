@@ -2,7 +2,7 @@
 //! serves SQLite and PostgreSQL.
 //!
 //! - [`port`] is what others see; [`connect()`] gives it.
-//! - [`sql`] has every statement. `accounts`, `sessions`, `rotation`,
+//! - [`sql`] has every statement. `accounts`, `users`, `sessions`, `rotation`,
 //!   `passwords`, `revoke`, `log`, `audit`, `throttle` and `instance` are the steps that use them, `rows` turns
 //!   what comes back into domain values.
 //! - `body` has a method for each step and `step` runs it as a unit of work;
@@ -31,6 +31,7 @@ mod sqlite;
 mod step;
 mod throttle;
 mod unit;
+mod users;
 
 pub use connect::{ConnectError, StoreOptions, connect, migrate};
 pub use migrate::migrations;

@@ -6,11 +6,13 @@
 //! Times are parameters; the store reads no clock.
 
 mod password;
+mod user;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 pub use password::{ChangePassword, PasswordChanged, SetPassword};
+pub use user::{EndUser, UpdateUser, UserEnded, UserEnding, UserQuery, UserUpdated};
 use uuid::Uuid;
 
 use crate::domain::{
@@ -64,8 +66,16 @@ pub trait Store: Send + Sync + 'static {
         identifier: Identifier,
     ) -> Result<Option<Account>, StoreError>;
 
-    /// Users in the order of their ids, after `after`, at most `limit`.
-    async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Account>, StoreError>;
+    /// Users in the order of their ids.
+    async fn users(&self, query: UserQuery) -> Result<Vec<Account>, StoreError>;
+
+    /// Changes a user. What narrows their roles raises their version, takes
+    /// their live sessions along to it, and writes the log entry that kills
+    /// their access tokens.
+    async fn update_user(&self, update: UpdateUser) -> Result<UserUpdated, StoreError>;
+
+    /// Disables or deletes a user, and writes the log entry.
+    async fn end_user(&self, end: EndUser) -> Result<UserEnded, StoreError>;
 
     /// Puts `new` in place of `old`, unless the hash was changed meanwhile.
     /// True when it was put there. The user's version stays.
@@ -386,8 +396,6 @@ pub enum RevokeTarget {
     },
     /// Every session of a user, by raising its version.
     User(UserId),
-    /// Every session of a user, who cannot log in from now on either.
-    DisableUser(UserId),
     /// Every session on a client, by raising its version.
     Client(ClientId),
     /// Every session there is, by raising the version floor.
@@ -455,7 +463,7 @@ impl RevokeTarget {
     pub fn logged(&self, min_version: i64) -> Target {
         match self {
             Self::Session(id) | Self::OwnSession { id, .. } => Target::Session(*id),
-            Self::User(id) | Self::DisableUser(id) | Self::OwnSessions { user: id, .. } => {
+            Self::User(id) | Self::OwnSessions { user: id, .. } => {
                 Target::User { id: *id, min_version }
             }
             Self::Client(id) => Target::Client { id: id.clone(), min_version },

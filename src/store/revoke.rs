@@ -12,7 +12,6 @@ use super::{
 };
 use crate::domain::{
     audit::{Action, Event},
-    clock::Timestamp,
     id::{SessionId, UserId},
     revocation::{Revocation, Target},
 };
@@ -33,7 +32,6 @@ fn event(request: &Revoke, entry: &Revocation) -> Event {
     let action = match &request.target {
         RevokeTarget::Session(_) | RevokeTarget::OwnSession { .. } => Action::RevokeSession,
         RevokeTarget::OwnSessions { .. } | RevokeTarget::User(_) => Action::RevokeUser,
-        RevokeTarget::DisableUser(_) => Action::DisableUser,
         RevokeTarget::Client(_) => Action::RevokeClient,
         RevokeTarget::All => Action::RevokeAll,
     };
@@ -58,7 +56,6 @@ async fn write<DB: Engine>(
             own_sessions(unit, request, *user, *version).await
         }
         RevokeTarget::User(id) => raise(unit, request, sql::BUMP_USER, (*id).into()).await,
-        RevokeTarget::DisableUser(id) => disable(unit, request, *id).await,
         RevokeTarget::Client(id) => raise(unit, request, sql::BUMP_CLIENT, id.into()).await,
         RevokeTarget::All => revoke_all(unit, request).await.map(|entry| Some(Logged::New(entry))),
     }
@@ -89,7 +86,7 @@ async fn raise<DB: Engine>(
 }
 
 /// The version that a row was raised to; `None` when no row was.
-async fn bumped<DB: Engine>(bump: Query<'_, DB>) -> Result<Option<i64>, StoreError> {
+pub(super) async fn bumped<DB: Engine>(bump: Query<'_, DB>) -> Result<Option<i64>, StoreError> {
     let row = bump.optional().await?;
     row.map(|row| Fields::<DB>::new(&row, "users or clients", "version").int("version")).transpose()
 }
@@ -127,23 +124,6 @@ async fn own_sessions<DB: Engine>(
     let Some(account) = accounts::by_id(unit, &user).await? else { return Ok(None) };
     let known = log::in_force(unit, draft(request, account.version)).await?;
     Ok(Some(Logged::InForce(known)))
-}
-
-async fn disable<DB: Engine>(
-    unit: &mut Unit<'_, DB>,
-    request: &Revoke,
-    id: UserId,
-) -> Result<Option<Logged>, StoreError> {
-    let bump = unit.query(sql::DISABLE_USER).bind(id).bind(request.now);
-    if let Some(version) = bumped(bump).await? {
-        return log::append(unit, draft(request, version))
-            .await
-            .map(|entry| Some(Logged::New(entry)));
-    }
-    let Some(account) = accounts::by_id(unit, &id).await? else { return Ok(None) };
-    let at: Timestamp = account.disabled_at.unwrap_or(request.now);
-    let known = Draft { at, ..draft(request, account.version) };
-    Ok(Some(Logged::InForce(log::in_force(unit, known).await?)))
 }
 
 /// The head is locked before the versions are read: whoever raises a version

@@ -103,6 +103,7 @@ pub(super) fn account<DB: Engine>(row: &DB::Row) -> Result<Account, StoreError> 
     Ok(Account {
         id: fields.parse("account_id", UserId::parse)?,
         version: fields.int("account_version")?,
+        revision: fields.int("revision")?,
         username: fields.optional_text("username")?,
         email: fields.optional_text("email")?,
         phone: fields.optional_text("phone")?,

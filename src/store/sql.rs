@@ -21,7 +21,7 @@ macro_rules! statements {
 macro_rules! account {
     () => {
         concat!(
-            "u.id AS account_id, u.version AS account_version, u.display_name, u.roles, \
+            "u.id AS account_id, u.version AS account_version, u.revision, u.display_name, u.roles, \
              u.created_at AS account_created_at, u.disabled_at AS account_disabled_at, \
              u.last_login_at",
             identifier!("username"),
@@ -40,6 +40,13 @@ macro_rules! identifier {
             "') AS ",
             $kind
         )
+    };
+}
+
+/// The roles of `users u`, each between two spaces.
+macro_rules! roles {
+    () => {
+        "' ' || u.roles || ' '"
     };
 }
 
@@ -141,14 +148,32 @@ statements! {
         FROM users u WHERE u.id = $1");
     /// The user $1.
     SELECT_USER = concat!("SELECT ", account!(), " FROM users u WHERE u.id = $1");
-    /// Users after $1, at most $2.
+    /// Users after $1, at most $2, whose roles are like $3, and who are
+    /// 'disabled' or 'enabled' as $4 says (empty for all).
     SELECT_USERS = concat!("SELECT ", account!(), " FROM users u WHERE u.id > $1 \
+        AND ($3 = '' OR ", roles!(), " LIKE $3 ESCAPE '!') AND ($4 = '' \
+            OR $4 = CASE WHEN u.disabled_at IS NULL THEN 'enabled' ELSE 'disabled' END) \
         ORDER BY u.id LIMIT $2");
+    /// Somebody enabled whose roles are like $1.
+    SELECT_ENABLED_WITH_ROLE = concat!("SELECT u.id FROM users u WHERE u.disabled_at IS NULL \
+        AND ", roles!(), " LIKE $1 ESCAPE '!' LIMIT 1");
+    /// Locks the user $1.
+    LOCK_USER_ROW = "UPDATE users SET version = version WHERE id = $1 RETURNING id";
+    /// Gives the user $1 the display name $2 and the roles $3.
+    UPDATE_PROFILE = "UPDATE users SET display_name = $2, roles = $3, revision = revision + 1 \
+        WHERE id = $1 RETURNING id";
+    /// Takes the identifier of kind $2 from the user $1.
+    DELETE_IDENTIFIER = "DELETE FROM user_identifiers WHERE user_id = $1 AND kind = $2";
+    /// Takes the live sessions of the user $1 from version $2 to $3.
+    MOVE_SESSIONS_OF_USER = "UPDATE sessions SET user_version = $3 \
+        WHERE user_id = $1 AND user_version = $2 AND revoked_at IS NULL RETURNING id";
     /// Compare and set: $1 user, $2 old hash, $3 new hash.
     REPLACE_PASSWORD_HASH = "UPDATE users SET password_hash = $3 \
         WHERE id = $1 AND password_hash = $2 RETURNING id";
-    /// Enables the user $1. Its version stays, so what died stays dead.
-    ENABLE_USER = "UPDATE users SET disabled_at = NULL WHERE id = $1 RETURNING id";
+    /// Enables the user $1, if it is disabled. Its version stays, so what died
+    /// stays dead.
+    ENABLE_USER = "UPDATE users SET disabled_at = NULL \
+        WHERE id = $1 AND disabled_at IS NOT NULL RETURNING id";
 
     // --- passwords ---
     /// Locks the user $1, if it is enabled and still has version $2 and hash $3.

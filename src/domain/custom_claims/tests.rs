@@ -15,6 +15,7 @@ fn account(complete: bool) -> Account {
     Account {
         id: UserId::new(Uuid::from_u128(1)),
         version: 1,
+        revision: 1,
         username: some("alice"),
         email: some("alice@example.org"),
         phone: some("+41446681800"),

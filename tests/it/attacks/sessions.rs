@@ -113,7 +113,7 @@ async fn vi_20_vi_21_vi_23_what_was_revoked_is_dead() {
     let operator = Administrator::command_line();
     let revoke = |target| auth.revoke(target, &operator);
     revoke(RevokeTarget::Session(trial.login.session_id)).await.expect("revoked");
-    revoke(RevokeTarget::DisableUser(bob)).await.expect("disabled");
+    auth.disable_user(bob, &operator).await.expect("disabled");
     let sid = |of: &str| forge.with_claims(&claims_of(of).set("sid", forge.claims.raw("sid")));
     let sub = |of: &str| forge.with_claims(&claims_of(of).set("sub", format!("\"{bob}\"")));
     let kept = access_token(&kept);

@@ -10,9 +10,8 @@ use tokenward::{
     config::{ClientSettings, Settings},
     domain::{account::Role, error::AuthError, password::Password, token::CompactToken},
     service::{
-        Administrator, Caller,
-        login::LoginRequest,
-        users::{CreateUserRequest, ProfileRequest},
+        Administrator, Caller, login::LoginRequest, profile::ProfileRequest,
+        users::CreateUserRequest,
     },
 };
 
@@ -97,7 +96,7 @@ async fn a_token_that_would_be_too_long_is_not_minted(engine: Engine) {
             ..ProfileRequest::default()
         };
         let password = Password::parse(PASSWORD.to_owned());
-        let request = CreateUserRequest { profile, password };
+        let request = CreateUserRequest { profile, password: Some(password) };
         world
             .auth()
             .create_user(request, &Administrator::command_line())

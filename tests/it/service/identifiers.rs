@@ -11,10 +11,9 @@ use tokenward::{
         password::{Password, PasswordHash},
     },
     service::{
-        Administrator,
-        import::ImportUserRequest,
-        users::{CreateUserRequest, ProfileRequest},
+        Administrator, import::ImportUserRequest, profile::ProfileRequest, users::CreateUserRequest,
     },
+    store::port::UserQuery,
 };
 
 use crate::{
@@ -51,7 +50,10 @@ async fn create(world: &World, text: &str) -> Result<UserId, AuthError> {
     let (profile, password) = (called(text), Password::parse(PASSWORD.to_owned()));
     world
         .auth()
-        .create_user(CreateUserRequest { profile, password }, &Administrator::command_line())
+        .create_user(
+            CreateUserRequest { profile, password: Some(password) },
+            &Administrator::command_line(),
+        )
         .await
 }
 
@@ -164,7 +166,7 @@ async fn lg_49_hostile_identifiers_are_only_text(engine: Engine) {
             Err(error) => panic!("{}: {error}", text.escape_unicode()),
         }
     }
-    let listed = world.auth().users(None, 10_000).await.unwrap();
+    let listed = world.auth().users(UserQuery::all(None, 10_000)).await.unwrap();
     assert_eq!(listed.len(), names.len(), "whoever was made is there, and nobody else");
     assert!(names.len() > 20, "some are names: {}", names.len());
     for account in listed {

@@ -6,7 +6,8 @@ use tokenward::{
         identifier::Identifier,
         password::PasswordHash,
     },
-    service::{Administrator, import::ImportUserRequest, users::ProfileRequest},
+    service::{Administrator, import::ImportUserRequest, profile::ProfileRequest},
+    store::port::UserQuery,
 };
 
 use crate::{
@@ -116,7 +117,7 @@ async fn many_are_imported_and_each_is_told_how_it_went(engine: Engine) {
     assert_eq!(stored(&world, "alice").await, BCRYPT, "the first of two rows has the name");
     let alice = world.auth().find_user("alice").await.unwrap();
     assert_eq!(Some(&alice.id), results[0].as_ref().ok());
-    assert_eq!(world.auth().users(None, 10).await.unwrap().len(), 3);
+    assert_eq!(world.auth().users(UserQuery::all(None, 10)).await.unwrap().len(), 3);
 }
 
 async fn a_check_of_an_import_creates_nothing(engine: Engine) {
@@ -128,5 +129,5 @@ async fn a_check_of_an_import_creates_nothing(engine: Engine) {
     assert!(matches!(taken, Err(AuthError::AlreadyExists("username"))), "{taken:?}");
     let invalid = auth.check_import(request("alice", "x")).await.unwrap();
     assert!(matches!(invalid, Err(AuthError::InvalidArgument(_))), "{invalid:?}");
-    assert_eq!(auth.users(None, 10).await.unwrap().len(), 1);
+    assert_eq!(auth.users(UserQuery::all(None, 10)).await.unwrap().len(), 1);
 }

@@ -10,10 +10,8 @@ use tokenward::{
     domain::error::{AuthError, Refusal},
     domain::password::Password,
     service::{
-        Administrator, Caller,
-        change_password::ChangePasswordRequest,
-        login::LoggedIn,
-        users::{CreateUserRequest, ProfileRequest},
+        Administrator, Caller, change_password::ChangePasswordRequest, login::LoggedIn,
+        profile::ProfileRequest, users::CreateUserRequest,
     },
     store::port::Sweep,
 };
@@ -163,7 +161,8 @@ async fn lg_21_lg_22_all_names_of_a_user_count_together(engine: Engine) {
         phone: "+41 44 668 18 00".to_owned(),
         ..ProfileRequest::default()
     };
-    let request = CreateUserRequest { profile, password: Password::parse(PASSWORD.to_owned()) };
+    let request =
+        CreateUserRequest { profile, password: Some(Password::parse(PASSWORD.to_owned())) };
     world.auth().create_user(request, &Administrator::command_line()).await.unwrap();
     for names in [
         // One user's,

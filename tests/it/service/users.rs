@@ -7,10 +7,8 @@ use tokenward::{
         error::{AuthError, Denial, Refusal},
         password::Password,
     },
-    service::{
-        Administrator, Caller,
-        users::{CreateUserRequest, ProfileRequest},
-    },
+    service::{Administrator, Caller, profile::ProfileRequest, users::CreateUserRequest},
+    store::port::UserQuery,
 };
 
 use crate::{
@@ -28,7 +26,7 @@ fn request(username: &str, email: &str, password: &str) -> CreateUserRequest {
     let (username, email) = (username.to_owned(), email.to_owned());
     CreateUserRequest {
         profile: ProfileRequest { username, email, ..ProfileRequest::default() },
-        password: Password::parse(password.to_owned()),
+        password: Some(Password::parse(password.to_owned())),
     }
 }
 
@@ -60,7 +58,7 @@ async fn users_are_created_with_valid_unique_names(engine: Engine) {
             .await
             .is_ok()
     );
-    assert_eq!(auth.users(None, 10).await.unwrap().len(), 2);
+    assert_eq!(auth.users(UserQuery::all(None, 10)).await.unwrap().len(), 2);
 
     let mut bad = request("a b", "x", "short");
     bad.profile.phone = "044 668 18 00".into();

@@ -7,7 +7,7 @@ use tokenward::{
         identifier::Identifier,
         password::PasswordHash,
     },
-    store::port::CreateUser,
+    store::port::{CreateUser, UserQuery},
 };
 
 use super::fixture::{Fixture, START, at, context, new_account, new_user};
@@ -32,6 +32,7 @@ async fn what_is_written_is_read_back(fixture: &Fixture) {
     let expected = Account {
         id: new.id,
         version: 1,
+        revision: 1,
         username: Some("alice".to_owned()),
         email: Some("alice@example.org".to_owned()),
         phone: Some("+41446681800".to_owned()),
@@ -149,7 +150,7 @@ async fn users_are_listed_by_id_in_pages(fixture: &Fixture) {
     ids.sort();
     let mut listed: Vec<UserId> = Vec::new();
     loop {
-        let page = fixture.store.users(listed.last().copied(), 2).await.unwrap();
+        let page = fixture.store.users(UserQuery::all(listed.last().copied(), 2)).await.unwrap();
         assert!(page.len() <= 2);
         if page.is_empty() {
             break;

@@ -10,11 +10,14 @@ use tokenward::{
         clock::Timestamp,
         throttle::{Allowance, Ending, Fingerprint, ThrottleRules},
     },
-    store::port::{Attempt, AuditPage, EndAttempt, NewSession, RevokeTarget, Sweep},
+    store::port::{
+        Attempt, AuditPage, EndAttempt, NewSession, RevokeTarget, Sweep, UserEnding, UserQuery,
+    },
 };
 
 use super::fixture::{
-    Fixture, START, at, context, new_account, new_session, new_user, origin, revoke, rotate,
+    Fixture, START, at, context, end_user, new_account, new_session, new_user, origin, revoke,
+    rotate,
 };
 
 on_both_engines! {
@@ -124,26 +127,25 @@ async fn lo_11_ad_27_no_entry_no_change(fixture: &Fixture) {
     store.create_users(vec![new_account("carol")], context(START)).await.expect_err("no entry");
     store.open_session(new_session(user, 1)).await.expect_err("no entry");
     store.enable_user(user, context(START)).await.expect_err("no entry");
-    for target in [RevokeTarget::Session(session.id), RevokeTarget::DisableUser(user)] {
-        store.revoke(revoke(target, at(1))).await.expect_err("no entry");
+    let revoke = revoke(RevokeTarget::Session(session.id), at(1));
+    store.revoke(revoke).await.expect_err("no entry");
+    for ending in [UserEnding::Disable, UserEnding::Delete] {
+        store.end_user(end_user(user, ending, at(1))).await.expect_err("no entry");
     }
     fixture.raw("ALTER TABLE audit_gone RENAME TO audit_events").await;
     assert_eq!(fixture.log().await.len(), before);
-    assert_eq!(store.users(None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.users(UserQuery::all(None, 10)).await.unwrap().len(), 1);
     assert_eq!(store.sessions(user, None, 10, at(1)).await.unwrap().len(), 1);
 }
 
 async fn each_act_has_its_entry_and_a_repetition_none(fixture: &Fixture) {
     let user = fixture.user("alice").await;
     let session = fixture.open(user).await;
-    for target in [
-        RevokeTarget::Session(session.id),
-        RevokeTarget::DisableUser(user),
-        RevokeTarget::Session(session.id),
-        RevokeTarget::DisableUser(user),
-    ] {
-        fixture.revoke(target, at(1)).await;
+    for _ in 0..2 {
+        fixture.revoke(RevokeTarget::Session(session.id), at(1)).await;
+        fixture.disable(user, at(1)).await;
     }
+    fixture.store.enable_user(user, context(at(2))).await.unwrap();
     fixture.store.enable_user(user, context(at(2))).await.unwrap();
     fixture.revoke(RevokeTarget::All, at(3)).await;
     fixture
@@ -157,7 +159,7 @@ async fn each_act_has_its_entry_and_a_repetition_none(fixture: &Fixture) {
             "CREATE_USER SUCCEEDED",
             "LOGIN SUCCEEDED",
             "REVOKE_SESSION SUCCEEDED LOGOUT",
-            "DISABLE_USER SUCCEEDED LOGOUT",
+            "DISABLE_USER SUCCEEDED",
             "ENABLE_USER SUCCEEDED",
             "REVOKE_ALL SUCCEEDED LOGOUT",
             "IMPORT_USER SUCCEEDED",

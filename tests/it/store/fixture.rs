@@ -27,8 +27,9 @@ use tokenward::{
     store::{
         StoreOptions, connect,
         port::{
-            Attempt, Claim, Context, CreateUser, EndAttempt, Instance, NewSession, NewUser,
-            OpenSession, Revoke, RevokeTarget, Rotate, Rotated, Store, Sweep,
+            Attempt, Claim, Context, CreateUser, EndAttempt, EndUser, Instance, NewSession,
+            NewUser, OpenSession, Revoke, RevokeTarget, Rotate, Rotated, Store, Sweep, UserEnded,
+            UserEnding,
         },
     },
 };
@@ -162,6 +163,14 @@ impl Fixture {
         self.store.revoke(revoke(target, now)).await.unwrap()
     }
 
+    pub(super) async fn disable(&self, user: UserId, now: Timestamp) -> Option<Revocation> {
+        match self.store.end_user(end_user(user, UserEnding::Disable, now)).await.unwrap() {
+            UserEnded::Ended(entry) => Some(entry),
+            UserEnded::NotFound => None,
+            UserEnded::LastOfRole => panic!("nobody asked for that"),
+        }
+    }
+
     pub(super) async fn log(&self) -> Vec<Revocation> {
         self.store.log_after(0, 1_000).await.unwrap()
     }
@@ -176,7 +185,7 @@ pub(super) fn new_account(name: &str) -> NewAccount {
         identifiers: vec![Identifier::parse(name).unwrap()],
         display_name: Some("O'Neil -- \"$$\" \\ % _".to_owned()),
         roles: vec![Role::parse("reader").unwrap(), Role::parse("writer").unwrap()],
-        password_hash: PasswordHash::new(HASH.to_owned()),
+        password_hash: Some(PasswordHash::new(HASH.to_owned())),
     }
 }
 
@@ -196,6 +205,10 @@ pub(super) fn sweep(now: Timestamp, limit: u32) -> Sweep {
 
 pub(super) fn end(attempt: Attempt, ending: Ending) -> EndAttempt {
     EndAttempt { attempt, ending, failure: None }
+}
+
+pub(super) fn end_user(id: UserId, ending: UserEnding, now: Timestamp) -> EndUser {
+    EndUser { id, ending, kept_role: None, origin: origin(), entry_id: unique(), now }
 }
 
 pub(super) fn new_user(account: NewAccount, now: Timestamp) -> NewUser {

@@ -8,7 +8,7 @@ use tokenward::{
     crypto::digest::sha256,
     store::{
         StoreOptions, connect,
-        port::{CreateUser, RevokeTarget, Store, StoreError},
+        port::{CreateUser, RevokeTarget, Store, StoreError, UserQuery},
     },
 };
 
@@ -48,7 +48,7 @@ async fn db_21_a_full_disk_is_unavailable_and_recovers() {
         assert!(!refused.is_empty(), "there is no room");
         assert!(refused.iter().all(|error| matches!(error, StoreError::Unavailable(_))));
     }
-    let kept = store.users(None, 5_000).await.unwrap();
+    let kept = store.users(UserQuery::all(None, 5_000)).await.unwrap();
     assert!(i64::try_from(kept.len()).unwrap() >= users, "acknowledged and lost");
     fixture.raw("DELETE FROM ballast").await;
     for number in 0..20 {

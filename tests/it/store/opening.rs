@@ -44,7 +44,7 @@ async fn rf_19_a_user_that_changed_since_the_check_is_refused(fixture: &Fixture)
     fixture.revoke(RevokeTarget::User(user), at(1)).await.unwrap();
     assert!(refused(fixture, new_session(user, 1)).await, "checked before the revocation");
     assert!(!refused(fixture, new_session(user, 2)).await);
-    fixture.revoke(RevokeTarget::DisableUser(user), at(2)).await.unwrap();
+    fixture.disable(user, at(2)).await.unwrap();
     assert!(refused(fixture, new_session(user, 2)).await);
     assert!(refused(fixture, new_session(user, 3)).await, "disabled at every version");
     let login = fixture.store.user(user).await.unwrap().unwrap().last_login_at;

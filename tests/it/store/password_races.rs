@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tokenward::{
     domain::{error::Refusal, session::Session},
-    store::port::{PasswordChanged, RevokeTarget, Rotated},
+    store::port::{PasswordChanged, RevokeTarget, Rotated, UserEnding},
 };
 
 use super::{
-    fixture::{Fixture, advanced, at, revoke, rotate},
+    fixture::{Fixture, advanced, at, end_user, revoke, rotate},
     passwords::{OLD, change, hash, is_revoked, stored_hash},
     races::{RACERS, race, replicas},
 };
@@ -105,7 +105,7 @@ async fn rf_18_of_a_change_and_a_disabling_no_session_is_left(fixture: &Fixture)
             let request = change(&session, &format!("new{number}"), at(1));
             async move {
                 if number == RACERS / 2 {
-                    store.revoke(revoke(RevokeTarget::DisableUser(user), at(1))).await.unwrap();
+                    store.end_user(end_user(user, UserEnding::Disable, at(1))).await.unwrap();
                     return None;
                 }
                 Some(store.change_password(request).await.unwrap())

@@ -208,7 +208,7 @@ async fn a_misused_refresh_token_ends_the_session_here_too(fixture: &Fixture) {
 async fn ad_16_a_disabled_user_changes_nothing(fixture: &Fixture) {
     let user = fixture.user("alice").await;
     let session = fixture.open(user).await;
-    fixture.revoke(RevokeTarget::DisableUser(user), at(1)).await.unwrap();
+    fixture.disable(user, at(1)).await.unwrap();
     assert_eq!(refused(fixture, change(&session, "2", at(2))).await, Refusal::Revoked);
     // Not even one whose version would fit.
     let guess = ChangePassword { user_version: 2, ..change(&session, "2", at(2)) };
@@ -220,7 +220,7 @@ async fn ad_16_a_disabled_user_changes_nothing(fixture: &Fixture) {
 async fn vt_31_enabling_revives_no_session(fixture: &Fixture) {
     let user = fixture.user("alice").await;
     let session = fixture.open(user).await;
-    fixture.revoke(RevokeTarget::DisableUser(user), at(1)).await.unwrap();
+    fixture.disable(user, at(1)).await.unwrap();
     for _ in 0..2 {
         assert!(fixture.store.enable_user(user, context(START)).await.unwrap());
         let account = fixture.store.user(user).await.unwrap().unwrap();
@@ -231,7 +231,7 @@ async fn vt_31_enabling_revives_no_session(fixture: &Fixture) {
     assert!(matches!(late, OpenSession::Refused), "the password was checked before");
     let new = fixture.open_as(new_session(user, 2)).await;
     advanced(fixture.rotate(&new, 1, at(2)).await);
-    let again = fixture.revoke(RevokeTarget::DisableUser(user), at(3)).await.unwrap();
+    let again = fixture.disable(user, at(3)).await.unwrap();
     assert_eq!(again.target, Target::User { id: user, min_version: 3 });
     assert!(!fixture.store.enable_user(UserId::new(unique()), context(START)).await.unwrap());
 }

@@ -56,7 +56,7 @@ async fn the_entry_in_force_outlives_the_log(fixture: &Fixture) {
     let user = fixture.user("alice").await;
     let session = fixture.open(user).await;
     let first = fixture.revoke(RevokeTarget::Session(session.id), at(1)).await.unwrap();
-    let disabled = fixture.revoke(RevokeTarget::DisableUser(user), at(2)).await.unwrap();
+    let disabled = fixture.disable(user, at(2)).await.unwrap();
     fixture.revoke(RevokeTarget::All, at(3)).await.unwrap();
     fixture.raw("DELETE FROM revocations WHERE seq < 3").await;
     let again = fixture.revoke(RevokeTarget::Session(session.id), at(600)).await.unwrap();
@@ -64,7 +64,7 @@ async fn the_entry_in_force_outlives_the_log(fixture: &Fixture) {
     assert_eq!((again.seq, again.expires_at), (3, first.expires_at));
     fixture.store.sweep(sweep(at(5_000), 100)).await.unwrap();
     assert_eq!(fixture.revoke(RevokeTarget::Session(session.id), at(6_000)).await, None);
-    let again = fixture.revoke(RevokeTarget::DisableUser(user), at(6_000)).await.unwrap();
+    let again = fixture.disable(user, at(6_000)).await.unwrap();
     assert_eq!((again.target, again.at), (disabled.target, disabled.at));
 }
 
@@ -84,8 +84,8 @@ async fn rv_04_a_user(fixture: &Fixture) {
 async fn a_user_is_disabled_once(fixture: &Fixture) {
     let user = fixture.user("alice").await;
     let session = fixture.open(user).await;
-    let first = fixture.revoke(RevokeTarget::DisableUser(user), at(1)).await;
-    assert_eq!(fixture.revoke(RevokeTarget::DisableUser(user), at(2)).await, first);
+    let first = fixture.disable(user, at(1)).await;
+    assert_eq!(fixture.disable(user, at(2)).await, first);
     let account = fixture.store.user(user).await.unwrap().unwrap();
     assert_eq!((account.version, account.disabled_at), (2, Some(at(1))));
     assert!(is_dead(fixture, &session).await);
@@ -139,11 +139,11 @@ async fn what_does_not_exist_cannot_be_revoked(fixture: &Fixture) {
     for target in [
         RevokeTarget::Session(SessionId::new(unique())),
         RevokeTarget::User(UserId::new(unique())),
-        RevokeTarget::DisableUser(UserId::new(unique())),
         RevokeTarget::Client(client("nobody")),
     ] {
         assert_eq!(fixture.revoke(target, at(1)).await, None);
     }
+    assert_eq!(fixture.disable(UserId::new(unique()), at(1)).await, None);
     assert_eq!(fixture.log().await, []);
     assert_eq!(fixture.store.look(0).await.unwrap().head.seq, 0, "no place in the log is lost");
 }

@@ -8,7 +8,7 @@ use tokenward::{
         policy::Rotation,
         revocation::{Reason, Target},
     },
-    store::port::{RevokeTarget, Rotated},
+    store::port::Rotated,
 };
 
 use super::fixture::{Fixture, SESSION_S, WINDOW_S, advanced, at, client, new_session, rotate};
@@ -107,7 +107,7 @@ async fn rf_26_disabled_users_are_refused_without_alarm(fixture: &Fixture) {
     let user = fixture.user("alice").await;
     let session = fixture.open(user).await;
     advanced(fixture.rotate(&session, 1, at(1)).await);
-    fixture.revoke(RevokeTarget::DisableUser(user), at(2)).await.unwrap();
+    fixture.disable(user, at(2)).await.unwrap();
     for generation in [1, 2, 3] {
         let rotated = fixture.rotate(&session, generation, at(3)).await;
         assert_eq!(refusal(rotated), Refusal::Revoked, "{generation}");

@@ -42,6 +42,7 @@ impl Program {
         let dir = Arc::new(tempfile::tempdir().expect("a folder"));
         Self { dir, arguments: Vec::new(), variables: Vec::new() }
             .set("grpc.listen", "127.0.0.1:0")
+            .set("admin.listen", "127.0.0.1:0")
             .set("http.listen", "127.0.0.1:0")
     }
 

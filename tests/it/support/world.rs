@@ -18,8 +18,9 @@ use tokenward::{
     service::{
         Administrator, Auth, Caller,
         login::{LoggedIn, LoginRequest},
+        profile::ProfileRequest,
         refresh::Refreshed,
-        users::{CreateUserRequest, ProfileRequest},
+        users::CreateUserRequest,
         verify::{Question, Verdict},
     },
 };
@@ -79,6 +80,7 @@ pub(crate) fn settings(dir: &Path) -> Settings {
     settings.password.iterations = 1;
     settings.password.failure_grid = Span(Duration::ZERO);
     settings.grpc.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    settings.admin.listen = settings.grpc.listen;
     settings.shutdown.grace = Span(Duration::ZERO);
     settings.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     settings
@@ -181,7 +183,7 @@ impl World {
             ..ProfileRequest::default()
         };
         let password = Password::parse(password.to_owned());
-        let request = CreateUserRequest { profile, password };
+        let request = CreateUserRequest { profile, password: Some(password) };
         self.auth().create_user(request, &Administrator::command_line()).await.expect("a new user")
     }
 

@@ -1,0 +1,3 @@
+-- Counts the changes of a user by an administrator, so that two of them cannot undo each other's unseen.
+
+ALTER TABLE users ADD COLUMN revision BIGINT NOT NULL DEFAULT 1;

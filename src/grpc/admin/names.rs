@@ -1,0 +1,53 @@
+//! Resource names (AIP-122): `users/{user_id}` and what is below.
+
+use crate::domain::{
+    error::AuthError,
+    id::{SessionId, UserId},
+};
+
+/// The resource name of a user.
+pub(super) fn user(id: UserId) -> String {
+    format!("users/{id}")
+}
+
+/// The resource name of a session.
+pub(super) fn session(user_id: UserId, id: SessionId) -> String {
+    format!("{}/sessions/{id}", user(user_id))
+}
+
+/// The user that the field `field` names by id.
+pub(super) fn parse_user(field: &'static str, name: &str) -> Result<UserId, AuthError> {
+    let id = name.strip_prefix("users/").and_then(|id| UserId::parse(id).ok());
+    id.ok_or_else(|| AuthError::invalid(field, "must be users/ and the id of a user"))
+}
+
+/// The session that the field `name` names by id, and its user.
+pub(super) fn parse_session(name: &str) -> Result<(UserId, SessionId), AuthError> {
+    let parts = name.strip_prefix("users/").and_then(|rest| rest.split_once("/sessions/"));
+    let ids = parts.and_then(|(user, session)| {
+        Some((UserId::parse(user).ok()?, SessionId::parse(session).ok()?))
+    });
+    let rule = "must be users/, the id of a user, /sessions/, and the id of a session";
+    ids.ok_or_else(|| AuthError::invalid("name", rule))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_exact() {
+        let id = "018f3a5e-7c1b-7d2e-8f3a-1b2c3d4e5f60";
+        let name = format!("users/{id}");
+        assert_eq!(parse_user("name", &name).map(user).expect("a name"), name);
+        let below = format!("{name}/sessions/{id}");
+        let (user_id, session_id) = parse_session(&below).expect("a name");
+        assert_eq!(session(user_id, session_id), below);
+        for bad in ["", id, "users/", "users/-", "user/x", &format!("{name}/"), &below] {
+            assert!(parse_user("name", bad).is_err(), "{bad:?}");
+        }
+        for bad in ["", &name, &format!("{name}/sessions/"), &format!("{below}/x")] {
+            assert!(parse_session(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What administrators see of keys.
+
+use crate::crypto::port::KeyInfo;
+
+use super::{Administrator, Auth};
+
+impl Auth {
+    /// Every key that this process holds, access keys first.
+    pub fn keys(&self, _: &Administrator) -> Vec<KeyInfo> {
+        self.keys.keys(self.now())
+    }
+}
