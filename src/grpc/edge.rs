@@ -29,7 +29,7 @@ use super::{
     forwarded::TrustedProxies,
     late::Late,
     request::{Arrival, REQUEST_ID, RequestIds},
-    status::{self, Answer},
+    status,
 };
 
 /// gRPC methods longer than this are not ours.
@@ -70,12 +70,17 @@ impl Edge {
     /// The complete status of a failed call, which is logged here and nowhere
     /// else.
     pub(super) fn fail(&self, status: &Status, call: &Call) -> Status {
+        // A stream of ours has said everything already.
+        if let Some(reason) = status::said(status) {
+            self.log(status.code(), &reason, status.message(), call);
+            return status.clone();
+        }
         let ours = std::error::Error::source(status).and_then(|s| s.downcast_ref::<AuthError>());
         let (answer, cause) = match ours {
             Some(error) => (status::answer(error), chain(error)),
             None => (status::foreign(status), status::one_line(status.message())),
         };
-        self.log(&answer, &cause, call);
+        self.log(answer.code, answer.reason, &cause, call);
         let mut complete = answer.into_status(call.id.to_str().unwrap_or_default());
         // tonic says here which encodings it would have accepted.
         *complete.metadata_mut() = status.metadata().clone();
@@ -84,12 +89,11 @@ impl Edge {
 
     /// What we must repair is an error, what load or a slow peer does a
     /// warning, and what callers do wrong is for information.
-    fn log(&self, answer: &Answer, cause: &str, call: &Call) {
+    fn log(&self, code: Code, reason: &str, cause: &str, call: &Call) {
         let took = self.clock.monotonic().saturating_sub(call.began);
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let (method, request_id) = (call.method(), call.id.to_str().unwrap_or_default());
         let peer = call.source.as_ref().map(tracing::field::display);
-        let (code, reason) = (answer.code, answer.reason);
         macro_rules! log {
             ($level:ident $(, $cause:expr)?) => {
                 tracing::$level!(

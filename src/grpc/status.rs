@@ -12,7 +12,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::domain::error::{AuthError, Denial, Obstacle, Outage, Refusal};
+use crate::domain::error::{AuthError, Denial, Obstacle, Outage, Refusal, chain};
 
 /// The `domain` of every `ErrorInfo`.
 pub const DOMAIN: &str = "tokenward";
@@ -163,6 +163,22 @@ pub fn foreign(status: &Status) -> Answer {
         },
         code => Answer::new(code, "CALL_FAILED", "the call failed"),
     }
+}
+
+/// The complete status of a stream of ours that fails in its middle, where
+/// trailers cannot carry an [`AuthError`] to the edge.
+pub(super) fn in_stream(error: &AuthError, request_id: &str) -> Status {
+    if let AuthError::Internal(fault) | AuthError::Unavailable { fault, .. } = error {
+        tracing::error!(target: "tokenward::grpc", request_id, cause = chain(fault), "stream failed");
+    }
+    answer(error).into_status(request_id)
+}
+
+/// The reason of a status that is complete, as [`in_stream`] makes them.
+pub(super) fn said(status: &Status) -> Option<String> {
+    let details = status.get_error_details();
+    let info = details.error_info().filter(|info| info.domain == DOMAIN)?;
+    Some(info.reason.clone())
 }
 
 impl Answer {

@@ -15,7 +15,8 @@ use crate::{
     grpc::{
         convert::timestamp,
         pb::admin::{self as pb, audit_service_server::AuditService},
-        request::peer,
+        request::{caller, peer},
+        status::in_stream,
     },
     peers::{Quota, Share},
     service::Administrator,
@@ -120,7 +121,8 @@ impl Watch {
             () = events.closed() => Ok(()),
         };
         if let Err(error) = ended {
-            drop(events.send(Err(error.into())).await);
+            let status = in_stream(&error, &caller(&self.request).request_id);
+            drop(events.send(Err(status)).await);
         }
     }
 

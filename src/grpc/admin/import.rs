@@ -18,7 +18,10 @@ use crate::{
 };
 
 use super::{AdminEdge, names, users::new_profile};
-use crate::grpc::request::{bearer, caller};
+use crate::grpc::{
+    request::{bearer, caller},
+    status::in_stream,
+};
 
 /// What is told of each row.
 pub(super) type Results = ReceiverStream<Result<pb::ImportUsersResponse, Status>>;
@@ -33,8 +36,12 @@ pub(super) fn start(
 ) -> Results {
     let (results, stream) = mpsc::channel(IMPORT_BATCH);
     tokio::spawn(async move {
-        let failed = results.clone();
-        if let Err(status) = run(edge, request, admin, results).await {
+        let (failed, request_id) = (results.clone(), caller(&request).request_id);
+        if let Err(error) = run(edge, request, admin, results).await {
+            let status = match error {
+                Failed::Here(error) => in_stream(&error, &request_id),
+                Failed::There(status) => status,
+            };
             // Nobody may be there any more to hear it.
             drop(failed.send(Err(status)).await);
         }
@@ -42,12 +49,32 @@ pub(super) fn start(
     ReceiverStream::new(stream)
 }
 
+/// Where a stream has broken.
+enum Failed {
+    /// On our side.
+    Here(AuthError),
+    /// On the caller's: what it sent is no message, or it is gone.
+    There(Status),
+}
+
+impl From<AuthError> for Failed {
+    fn from(error: AuthError) -> Self {
+        Self::Here(error)
+    }
+}
+
+impl From<Status> for Failed {
+    fn from(status: Status) -> Self {
+        Self::There(status)
+    }
+}
+
 async fn run(
     edge: AdminEdge,
     request: Request<Streaming<pb::ImportUsersRequest>>,
     mut admin: Administrator,
     results: mpsc::Sender<Result<pb::ImportUsersResponse, Status>>,
-) -> Result<(), Status> {
+) -> Result<(), Failed> {
     let names = request.extensions().get::<PeerNames>().cloned().unwrap_or_default();
     let (bearer, caller) = (bearer(request.metadata())?.map(str::to_owned), caller(&request));
     let mut rows = request.into_inner();

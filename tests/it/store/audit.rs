@@ -120,13 +120,15 @@ async fn lg_56_a_login_has_one_entry(fixture: &Fixture) {
 async fn lo_11_ad_27_no_entry_no_change(fixture: &Fixture) {
     let user = fixture.user("alice").await;
     let session = fixture.open(user).await;
+    let gone = fixture.user("gone").await;
+    fixture.disable(gone, at(1)).await;
     let before = fixture.log().await.len();
     fixture.raw("ALTER TABLE audit_events RENAME TO audit_gone").await;
     let store = &fixture.store;
     store.create_user(new_user(new_account("bob"), START)).await.expect_err("no entry");
     store.create_users(vec![new_account("carol")], context(START)).await.expect_err("no entry");
     store.open_session(new_session(user, 1)).await.expect_err("no entry");
-    store.enable_user(user, context(START)).await.expect_err("no entry");
+    store.enable_user(gone, context(START)).await.expect_err("no entry");
     let revoke = revoke(RevokeTarget::Session(session.id), at(1));
     store.revoke(revoke).await.expect_err("no entry");
     for ending in [UserEnding::Disable, UserEnding::Delete] {
@@ -134,7 +136,7 @@ async fn lo_11_ad_27_no_entry_no_change(fixture: &Fixture) {
     }
     fixture.raw("ALTER TABLE audit_gone RENAME TO audit_events").await;
     assert_eq!(fixture.log().await.len(), before);
-    assert_eq!(store.users(UserQuery::all(None, 10)).await.unwrap().len(), 1);
+    assert_eq!(store.users(UserQuery::all(None, 10)).await.unwrap().len(), 2);
     assert_eq!(store.sessions(user, None, 10, at(1)).await.unwrap().len(), 1);
 }
 

@@ -26,6 +26,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// A running server.
 pub(crate) struct Served {
     pub(crate) grpc: SocketAddr,
+    pub(crate) admin: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) auth: Arc<Auth>,
     pub(crate) store: Arc<dyn Store>,
@@ -58,10 +59,11 @@ impl World {
         let database_url = settings.database_url().expose().to_owned();
         let bound = Server::bind(settings, core).await.expect("bound");
         let (grpc, http) = (bound.grpc_address().unwrap(), bound.http_address().unwrap());
+        let admin = bound.admin_address().unwrap();
         let auth = bound.auth();
         let stop = CancellationToken::new();
         let running = tokio::spawn(bound.run(stop.clone()));
-        Served { grpc, http, auth, store, clock, database_url, stop, running, dir }
+        Served { grpc, admin, http, auth, store, clock, database_url, stop, running, dir }
     }
 }
 
@@ -75,6 +77,11 @@ impl Served {
     /// A client on a connection of its own.
     pub(crate) async fn client(&self) -> AuthServiceClient<Channel> {
         AuthServiceClient::new(self.channel().await)
+    }
+
+    /// Runs SQL beside the server.
+    pub(crate) async fn raw(&self, sql: &str) {
+        beside::run(&self.database_url, sql).await;
     }
 
     /// Ends what [`World::serve_without_log`] began.

@@ -1,6 +1,8 @@
 //! Both edges over real sockets: the server as `app` composes it, on real
 //! databases and real keys.
 
+mod administrators;
+mod audit;
 mod calls;
 mod coverage;
 mod failures;
@@ -12,6 +14,7 @@ mod refreshing;
 mod self_service;
 mod throttle;
 mod told;
+mod users;
 
 use std::time::Duration;
 
