@@ -5,6 +5,7 @@
 //! standard output.
 #![expect(clippy::doc_markdown, reason = "the descriptions of arguments are also their --help")]
 
+mod audit;
 mod client;
 mod config;
 mod healthcheck;
@@ -94,9 +95,12 @@ enum Command {
     /// Make, list and export signing keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Create, import, list, disable and enable users, and set their passwords.
+    /// Create, import, list, change, disable, enable and delete users, and set their passwords.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Read the audit log, and check that it is whole.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Look into tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -173,6 +177,7 @@ impl Cli {
             Command::Migrate(args) => migrate::run(args, global).await,
             Command::Keys(command) => keys::run(command, global).await,
             Command::User(command) => user::run(command, global).await,
+            Command::Audit(command) => audit::run(command, global).await,
             Command::Token(command) => token::run(command),
             Command::Revoke(command) => revoke::run(command, global).await,
         }

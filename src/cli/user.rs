@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Database, GlobalArgs, Outcome,
+    Database, Failure, GlobalArgs, Outcome,
     import::{self, ImportArgs},
     output, password,
 };
@@ -15,7 +15,10 @@ use crate::{
         account::{Account, Role},
         clock::Timestamp,
     },
-    service::{Administrator, profile::ProfileRequest, users::CreateUserRequest},
+    service::{
+        Administrator, profile::ProfileRequest, update_user::UpdateUserRequest,
+        users::CreateUserRequest,
+    },
     store::port::UserQuery,
 };
 
@@ -45,6 +48,17 @@ pub(super) enum UserCommand {
     Enable {
         /// Id, username, e-mail address or phone number.
         user: String,
+    },
+    /// Change what a user is. What is not given stays; an empty text removes what was there.
+    #[command(after_help = UPDATE_EXAMPLES)]
+    Update(UpdateArgs),
+    /// Remove a user and everything about them but the audit log; every token of theirs is dead.
+    Delete {
+        /// Id, username, e-mail address or phone number.
+        user: String,
+        /// Really.
+        #[arg(long, required = true)]
+        yes: bool,
     },
     /// Give a user another password and end every session. The password is read from the
     /// terminal, or from a pipe.
@@ -89,6 +103,36 @@ pub(super) struct SetPasswordArgs {
     password_file: Option<PathBuf>,
 }
 
+const UPDATE_EXAMPLES: &str = "\
+Examples:
+  tokenward user update alice --role admin --role editor
+  tokenward user update alice --email '' --phone '+41 44 668 18 00'
+  tokenward user update alice --no-roles";
+
+#[derive(Debug, Args)]
+pub(super) struct UpdateArgs {
+    /// Id, username, e-mail address or phone number.
+    user: String,
+    /// Another username.
+    #[arg(long)]
+    username: Option<String>,
+    /// Another e-mail address.
+    #[arg(long)]
+    email: Option<String>,
+    /// Another phone number.
+    #[arg(long)]
+    phone: Option<String>,
+    /// Another display name.
+    #[arg(long)]
+    name: Option<String>,
+    /// A role of those that the user is to have from now on. Can be given many times.
+    #[arg(long = "role", value_name = "ROLE", conflicts_with = "no_roles")]
+    roles: Vec<String>,
+    /// Take every role away.
+    #[arg(long)]
+    no_roles: bool,
+}
+
 pub(super) async fn run(command: UserCommand, global: &GlobalArgs) -> Outcome {
     match command {
         UserCommand::Create(args) => create(args, global).await,
@@ -96,6 +140,8 @@ pub(super) async fn run(command: UserCommand, global: &GlobalArgs) -> Outcome {
         UserCommand::List { json } => list(json, global).await,
         UserCommand::Disable { user } => disable(&user, global).await,
         UserCommand::Enable { user } => enable(&user, global).await,
+        UserCommand::Update(args) => update(args, global).await,
+        UserCommand::Delete { user, .. } => delete(&user, global).await,
         UserCommand::SetPassword(args) => set_password(args, global).await,
     }
 }
@@ -145,6 +191,47 @@ async fn enable(user: &str, global: &GlobalArgs) -> Outcome {
     core.auth.enable_user(id, &Administrator::command_line()).await?;
     core.store.close().await;
     output::line("enabled")
+}
+
+async fn update(args: UpdateArgs, global: &GlobalArgs) -> Outcome {
+    let given = [
+        ("username", args.username.is_some()),
+        ("email", args.email.is_some()),
+        ("phone", args.phone.is_some()),
+        ("display_name", args.name.is_some()),
+        ("roles", args.no_roles || !args.roles.is_empty()),
+    ];
+    let given = given.into_iter().filter(|(_, given)| *given);
+    let fields: Vec<_> = given.map(|(field, _)| field.to_owned()).collect();
+    if fields.is_empty() {
+        return Err(Failure::Usage("nothing to change was given; see --help".to_owned()));
+    }
+    let core = global.core(Database::MustExist).await?;
+    let id = core.auth.find_user(&args.user).await?.id;
+    let profile = ProfileRequest {
+        username: args.username.unwrap_or_default(),
+        email: args.email.unwrap_or_default(),
+        phone: args.phone.unwrap_or_default(),
+        display_name: args.name.unwrap_or_default(),
+        roles: args.roles,
+    };
+    let request = UpdateUserRequest { id, fields, profile, revision: None };
+    let (_, seq) = core.auth.update_user(request, &Administrator::command_line()).await?;
+    core.store.close().await;
+    match seq {
+        Some(seq) => output::line(format_args!(
+            "updated; access tokens are dead by revocation sequence number {seq}"
+        )),
+        None => output::line("updated"),
+    }
+}
+
+async fn delete(user: &str, global: &GlobalArgs) -> Outcome {
+    let core = global.core(Database::MustExist).await?;
+    let id = core.auth.find_user(user).await?.id;
+    let seq = core.auth.delete_user(id, &Administrator::command_line()).await?;
+    core.store.close().await;
+    output::line(format_args!("deleted; revocation sequence number {seq}"))
 }
 
 async fn set_password(args: SetPasswordArgs, global: &GlobalArgs) -> Outcome {

@@ -2,11 +2,15 @@
 
 use std::{fs, sync::Arc};
 
+use http::Uri;
+use hyper_util::rt::TokioIo;
 use rustls::ALL_VERSIONS;
+use tokenward::grpc::pb::admin::{ListKeysRequest, key_service_client::KeyServiceClient};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+use tonic::{Code, transport::Endpoint};
 
 use crate::support::{
     authority::{Authority, client, self_signed},
@@ -88,5 +92,48 @@ async fn ad_11_configured_authorities_vouch_for_clients() {
     assert!(is_served(Some(&authority.issue(&client(1)))).await);
     assert!(!is_served(Some(&authority.issue(&client(2)))).await, "revoked");
     assert!(!is_served(Some(&self_signed(&client(1)))).await, "nobody vouches for it");
+    server.stop();
+}
+
+/// AD-11 where it counts: who has a name that the configuration knows may
+/// administer, without any token; another name is no name.
+#[tokio::test(flavor = "multi_thread")]
+async fn ad_11_certificates_administer_by_their_names() {
+    let (own, authority) = (SelfSigned::new(), Authority::new("ours"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca = folder.path().join("ca.pem");
+    fs::write(&ca, authority.pem()).expect("a file");
+    let program = Program::new()
+        .with_cheap_hashes()
+        .config("[admin]\ncertificates = [\"spiffe://example/admin\"]\n")
+        .set("tls.client_ca", ca.to_str().expect("UTF-8"))
+        .set("tls.certificate", own.certificate().to_str().expect("UTF-8"))
+        .set("tls.key", own.key().to_str().expect("UTF-8"))
+        .with_keys();
+    let server = program.start();
+    let list = async |identity: Option<&Identity>| {
+        let mut config = own.client(identity, ALL_VERSIONS);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let (config, address) = (Arc::new(config), server.grpc);
+        let connect = tower::service_fn(move |_: Uri| {
+            let config = Arc::clone(&config);
+            async move {
+                let plain = TcpStream::connect(address).await?;
+                shake_hands(&config, plain).await.map(TokioIo::new)
+            }
+        });
+        let endpoint = Endpoint::from_static("http://localhost");
+        let channel = endpoint.connect_with_connector(connect).await.map_err(|_| None)?;
+        let answer = KeyServiceClient::new(channel).list_keys(ListKeysRequest {}).await;
+        answer.map(|keys| keys.into_inner().keys.len()).map_err(|status| Some(status.code()))
+    };
+    assert_eq!(list(Some(&authority.issue(&client(1)))).await, Ok(2));
+    let mut other = client(2);
+    other.subject_alt_names.truncate(1);
+    assert_eq!(list(Some(&authority.issue(&other))).await, Err(Some(Code::Unauthenticated)));
+    assert_eq!(list(None).await, Err(Some(Code::Unauthenticated)));
+    assert!(list(Some(&self_signed(&client(3)))).await.is_err(), "nobody vouches for it");
+    let stranger = Authority::new("theirs").issue(&client(4));
+    assert!(list(Some(&stranger)).await.is_err(), "somebody else does");
     server.stop();
 }
