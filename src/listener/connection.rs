@@ -32,6 +32,14 @@ use crate::peers::PeerNames;
 
 /// hyper panics when told to buffer less for an HTTP/1 head.
 const HTTP1_BUFFER_MIN: usize = 8192;
+/// Bytes of one call that may wait here unread (RFC 9113 section 6.9). h2 ends
+/// a connection on which too many small frames wait, as it must (rapid frames
+/// are an attack), and judges by half of the connection's window: a stream of
+/// small messages that comes faster than it is read shall be held up by its
+/// own window before that.
+const STREAM_WINDOW: u32 = 128 * 1024;
+/// Of all calls on a connection together.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// What all connections of a listener share.
 #[derive(Clone)]
@@ -155,6 +163,8 @@ impl Connections {
             .max_pending_accept_reset_streams(limits.max_pending_accept_reset_streams)
             .max_local_error_reset_streams(limits.max_local_error_reset_streams)
             .max_header_list_size(limits.max_header_bytes)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .keep_alive_interval(limits.keep_alive_interval)
             .keep_alive_timeout(limits.keep_alive_timeout);
         builder

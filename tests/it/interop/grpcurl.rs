@@ -20,6 +20,12 @@ pub(super) struct Grpcurl {
 }
 
 impl Grpcurl {
+    /// grpcurl for a server that runs already; `None` without grpcurl.
+    pub(super) fn pointed_at(address: std::net::SocketAddr) -> Option<Self> {
+        let program = client("bin/grpcurl", "-version")?;
+        Some(Self { program, address: address.to_string() })
+    }
+
     /// A server with the user alice, and grpcurl; `None` without grpcurl.
     pub(super) fn start(prepare: impl FnOnce(Program) -> Program) -> Option<(Running, Self)> {
         let grpcurl = client("bin/grpcurl", "-version")?;
@@ -32,11 +38,16 @@ impl Grpcurl {
 
     /// `grpcurl FLAGS ADDRESS REST`, with the message on standard input.
     pub(super) fn run(&self, flags: &[&str], rest: &[&str], message: &Value) -> Finished {
+        self.run_with_input(flags, rest, &message.to_string())
+    }
+
+    /// The same, with many messages, or with what is none.
+    pub(super) fn run_with_input(&self, flags: &[&str], rest: &[&str], input: &str) -> Finished {
         let mut command = Command::new(&self.program);
         command.args(["-plaintext", "-connect-timeout", "20", "-max-time", "60"]);
         command.args(["-d", "@"]).args(flags).arg(&self.address).args(rest);
         command.current_dir(env!("CARGO_MANIFEST_DIR"));
-        command::run(&mut command, &message.to_string())
+        command::run(&mut command, input)
     }
 
     /// `grpcurl ADDRESS REST`: `list` or `describe`.
@@ -62,9 +73,14 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
 }
 
+/// With administration on a listener of its own, as by default.
+fn apart(program: Program) -> Program {
+    program.set("admin.listen", "127.0.0.2:0")
+}
+
 #[test]
 fn grpcurl_lists_every_service() {
-    let Some((server, grpcurl)) = Grpcurl::start(|program| program) else { return };
+    let Some((server, grpcurl)) = Grpcurl::start(apart) else { return };
     let services = "grpc.health.v1.Health\n\
                     grpc.reflection.v1.ServerReflection\n\
                     grpc.reflection.v1alpha.ServerReflection\n\
@@ -80,7 +96,7 @@ fn grpcurl_lists_every_service() {
 /// Older tools know only v1alpha; grpcurl can call it as any other method.
 #[test]
 fn grpcurl_gets_the_same_list_from_v1alpha() {
-    let Some((server, grpcurl)) = Grpcurl::start(|program| program) else { return };
+    let Some((server, grpcurl)) = Grpcurl::start(apart) else { return };
     let names = |version: &str| {
         let method = format!("grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
         let answer = grpcurl.run(&[], &[&method], &json!({ "list_services": "" })).success();

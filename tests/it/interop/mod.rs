@@ -11,6 +11,7 @@ mod grpcurl_errors;
 mod issuer;
 mod keys;
 mod mutation;
+mod operators_day;
 mod verifier;
 mod verifiers;
 mod werkzeug;

@@ -19,7 +19,7 @@ use crate::support::{command, program::Program, skip::skip, world::PASSWORD};
 const OURS: &str = "$argon2id$v=19$m=7168,t=1,p=1$";
 
 /// Hashes of [`PASSWORD`]; `None`, said loudly, without the libraries.
-fn hashes() -> Option<Vec<String>> {
+pub(super) fn hashes() -> Option<Vec<String>> {
     let python = client("venv/bin/python", "--version")?;
     let libraries = "import werkzeug, bcrypt, argon2, passlib";
     let mut probe = Command::new(&python);
