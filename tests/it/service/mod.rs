@@ -7,6 +7,7 @@ mod freshness;
 mod identifiers;
 mod import;
 mod login;
+mod one_time;
 mod refresh;
 mod revoke;
 mod scopes;
