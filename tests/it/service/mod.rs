@@ -3,6 +3,7 @@
 
 mod change_password;
 mod custom_claims;
+mod dump;
 mod freshness;
 mod identifiers;
 mod import;
