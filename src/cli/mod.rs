@@ -13,6 +13,7 @@ mod import;
 mod import_row;
 mod keys;
 mod migrate;
+mod one_time;
 mod output;
 mod password;
 mod quickstart;
@@ -95,7 +96,8 @@ enum Command {
     /// Make, list and export signing keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Create, import, list, change, disable, enable and delete users, and set their passwords.
+    /// Create, import, list, change, disable, enable and delete users, set their passwords, and
+    /// make one-time tokens for them.
     #[command(subcommand)]
     User(user::UserCommand),
     /// Read the audit log, and check that it is whole.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Database, Failure, GlobalArgs, Outcome,
     import::{self, ImportArgs},
+    one_time::{self, ResetTokenArgs, VerificationTokenArgs},
     output, password,
 };
 use crate::{
@@ -63,6 +64,12 @@ pub(super) enum UserCommand {
     /// Give a user another password and end every session. The password is read from the
     /// terminal, or from a pipe.
     SetPassword(SetPasswordArgs),
+    /// Print a token with which a user sets a new password, once. It is for the user alone:
+    /// whoever has it can take the account over.
+    ResetToken(ResetTokenArgs),
+    /// Print a token with which a user shows that an e-mail address or phone number is theirs.
+    /// Send it there, and nowhere else.
+    VerificationToken(VerificationTokenArgs),
 }
 
 const CREATE_EXAMPLES: &str = "\
@@ -70,7 +77,8 @@ Examples:
   tokenward user create alice
   tokenward user create alice --email alice@example.org --role editor < password.txt
   tokenward user create --email bob@example.org --password-file /run/secrets/bob
-  tokenward user create --phone '+41 44 668 18 00'";
+  tokenward user create --phone '+41 44 668 18 00'
+  tokenward user create carol --no-password && tokenward user reset-token carol";
 
 #[derive(Debug, Args)]
 pub(super) struct CreateArgs {
@@ -92,6 +100,10 @@ pub(super) struct CreateArgs {
     /// Read the password from the first line of this file.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// Ask for no password. The user cannot log in until one is set, for example with a token
+    /// of "tokenward user reset-token".
+    #[arg(long, conflicts_with = "password_file")]
+    no_password: bool,
 }
 
 #[derive(Debug, Args)]
@@ -143,6 +155,8 @@ pub(super) async fn run(command: UserCommand, global: &GlobalArgs) -> Outcome {
         UserCommand::Update(args) => update(args, global).await,
         UserCommand::Delete { user, .. } => delete(&user, global).await,
         UserCommand::SetPassword(args) => set_password(args, global).await,
+        UserCommand::ResetToken(args) => one_time::reset_token(args, global).await,
+        UserCommand::VerificationToken(args) => one_time::verification_token(args, global).await,
     }
 }
 
@@ -155,8 +169,12 @@ async fn create(args: CreateArgs, global: &GlobalArgs) -> Outcome {
         display_name: args.name.unwrap_or_default(),
         roles: args.roles,
     };
-    let password = password::read(args.password_file.as_deref()).await?;
-    let request = CreateUserRequest { profile, password: Some(password) };
+    let password = if args.no_password {
+        None
+    } else {
+        Some(password::read(args.password_file.as_deref()).await?)
+    };
+    let request = CreateUserRequest { profile, password };
     let id = core.auth.create_user(request, &Administrator::command_line()).await?;
     core.store.close().await;
     output::line(id)
@@ -250,6 +268,8 @@ fn as_json(user: &Account) -> Value {
         "username": user.username,
         "email": user.email,
         "phone": user.phone,
+        "email_verify_time": time(user.email_verified_at),
+        "phone_verify_time": time(user.phone_verified_at),
         "name": user.display_name,
         "roles": user.roles.iter().map(Role::as_str).collect::<Vec<_>>(),
         "create_time": user.created_at.to_string(),

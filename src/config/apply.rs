@@ -73,6 +73,8 @@ impl Settings {
             password_min_chars: usize::try_from(self.password.min_chars).unwrap_or(usize::MAX),
             login_failure_grid: self.password.failure_grid.0,
             throttle: self.throttle.enabled.then(|| throttle(&self.throttle)),
+            reset_lifetime: self.one_time_tokens.reset_lifetime.0,
+            verification_lifetime: self.one_time_tokens.verification_lifetime.0,
             registration: self.registration.enabled,
             admin: admin(&self.admin)?,
             audit_failed_identifiers: self.audit.failed_identifiers,

@@ -73,6 +73,10 @@ impl Check {
         self.number("password.iterations", s.password.iterations, 1, 64);
         self.number("password.parallelism", s.password.parallelism, 1, 16);
         self.span("password.failure_grid", s.password.failure_grid, secs(0), secs(5));
+        let one_time = &s.one_time_tokens;
+        self.span("one_time_tokens.reset_lifetime", one_time.reset_lifetime, mins(1), days(1));
+        let verification = one_time.verification_lifetime;
+        self.span("one_time_tokens.verification_lifetime", verification, mins(10), days(30));
         self.throttle_bounds(s);
         self.number("workers.threads", s.workers.threads, 0, 256);
         self.number("workers.signing_queue", s.workers.signing_queue, 16, 100_000);

@@ -77,6 +77,10 @@ pub struct Settings {
     #[config(nested)]
     pub password: PasswordSettings,
 
+    /// Tokens for a new password, and for verifying an identifier.
+    #[config(nested)]
+    pub one_time_tokens: OneTimeTokenSettings,
+
     /// Slowing down logins that fail.
     #[config(nested)]
     pub throttle: ThrottleSettings,
@@ -400,6 +404,22 @@ pub struct PasswordSettings {
     /// Range: 0s to 5s.
     #[config(env = "TOKENWARD_PASSWORD_FAILURE_GRID", default = "50ms")]
     pub failure_grid: Span,
+}
+
+/// Tokens that an application delivers to a user, to be used once.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct OneTimeTokenSettings {
+    /// How long a token for a new password can be used.
+    /// Range: 1m to 1day.
+    #[config(env = "TOKENWARD_ONE_TIME_TOKENS_RESET_LIFETIME", default = "30m")]
+    pub reset_lifetime: Span,
+
+    /// How long a token that verifies an e-mail address or a phone number can
+    /// be used.
+    /// Range: 10m to 30days.
+    #[config(env = "TOKENWARD_ONE_TIME_TOKENS_VERIFICATION_LIFETIME", default = "1day")]
+    pub verification_lifetime: Span,
 }
 
 /// Slowing down logins that fail. Refresh and Verify are never slowed down.

@@ -90,7 +90,8 @@ pub trait Passwords: Send + Sync + 'static {
     fn accepts(&self, hash: &PasswordHash) -> Result<(), InvalidPasswordHash>;
 
     /// A digest (SHA-256) under which what was typed at a login can be
-    /// counted without being kept. The same on every replica.
+    /// counted, and a one-time token be found again, without being kept. The
+    /// same on every replica.
     fn fingerprint(&self, text: &str) -> Fingerprint;
 }
 

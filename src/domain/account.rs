@@ -44,6 +44,10 @@ pub struct Account {
     pub email: Option<String>,
     /// The phone number, if there is one.
     pub phone: Option<String>,
+    /// When the user showed that they read what is sent to the address.
+    pub email_verified_at: Option<Timestamp>,
+    /// The same, of the phone number.
+    pub phone_verified_at: Option<Timestamp>,
     /// The `name` claim, if there is one.
     pub display_name: Option<String>,
     /// The `roles` claim.

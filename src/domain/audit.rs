@@ -130,6 +130,15 @@ actions! {
     EnableUser = "ENABLE_USER";
     /// An administrator set a user's password.
     SetPassword = "SET_PASSWORD";
+    /// An administrator asked for a token with which a user sets a password.
+    CreatePasswordResetToken = "CREATE_PASSWORD_RESET_TOKEN";
+    /// An administrator asked for a token with which a user shows that an
+    /// identifier is theirs.
+    CreateVerificationToken = "CREATE_VERIFICATION_TOKEN";
+    /// Whoever had such a token set a new password.
+    ResetPassword = "RESET_PASSWORD";
+    /// Whoever had such a token showed that the identifier is theirs.
+    VerifyIdentifier = "VERIFY_IDENTIFIER";
 }
 
 /// How it ended.

@@ -54,6 +54,13 @@ pub enum AuthError {
         retry_after: Duration,
     },
 
+    /// A one-time token for the same was issued a moment ago, and still counts.
+    #[error("a token was issued a moment ago: use it, or try again later")]
+    IssuedRecently {
+        /// When trying again makes sense.
+        retry_after: Duration,
+    },
+
     /// Something that we depend on is out of reach. The fault is ours; the
     /// caller's token or password was not judged.
     #[error("unavailable: {outage}")]
@@ -153,6 +160,10 @@ pub enum Refusal {
     /// The key that signed the token was revoked.
     #[error("the key that signed the token was revoked")]
     KeyRevoked,
+    /// The one-time token is none of ours, for something else, used, replaced
+    /// or expired; nobody outside learns which.
+    #[error("the one-time token is not valid")]
+    InvalidOneTimeToken,
 }
 
 /// Why something is not allowed.
@@ -181,6 +192,9 @@ pub enum Obstacle {
     /// Nobody could administer any more.
     #[error("the last enabled administrator must stay one")]
     LastAdministrator,
+    /// The user is disabled, and gets no one-time token.
+    #[error("the user is disabled")]
+    UserDisabled,
 }
 
 /// What is out of reach.

@@ -15,6 +15,7 @@ pub mod identifier;
 pub mod issuance;
 pub mod json;
 pub mod keys;
+pub mod one_time;
 pub mod password;
 pub mod policy;
 pub mod revocation;

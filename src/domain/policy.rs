@@ -192,6 +192,10 @@ pub struct Policy {
     pub login_failure_grid: Duration,
     /// How failing logins are slowed down; `None` for not at all.
     pub throttle: Option<ThrottleRules>,
+    /// How long a one-time token for a new password can be used.
+    pub reset_lifetime: Duration,
+    /// How long one for the verification of an identifier can be used.
+    pub verification_lifetime: Duration,
     /// May strangers create users?
     pub registration: bool,
     /// Who administers.

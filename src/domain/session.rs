@@ -206,6 +206,8 @@ mod tests {
                 username: None,
                 email: None,
                 phone: None,
+                email_verified_at: None,
+                phone_verified_at: None,
                 display_name: None,
                 roles: Vec::new(),
                 created_at: start,

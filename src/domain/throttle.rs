@@ -48,7 +48,7 @@ impl Kind {
     }
 }
 
-/// A digest that stands for an account or a source. What people type into the
+/// A digest that stands for an account, a source, or a one-time token. What people type into the
 /// wrong field, passwords included, is not kept in clear.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use crate::{domain::error::AuthError, service::Auth};
+use crate::{
+    domain::{error::AuthError, password::Password},
+    service::Auth,
+};
 
 use super::{
     convert,
@@ -119,5 +122,26 @@ impl AuthService for AuthEdge {
         let request = request.into_inner().into();
         let changed = self.auth.change_password(&claims, request, &caller).await?;
         Ok(Response::new(changed.into()))
+    }
+
+    async fn reset_password(
+        &self,
+        request: Request<pb::ResetPasswordRequest>,
+    ) -> Result<Response<pb::ResetPasswordResponse>, Status> {
+        let caller = caller(&request);
+        let pb::ResetPasswordRequest { token, new_password } = request.into_inner();
+        let new = Password::parse(new_password);
+        let revocation_seq = self.auth.reset_password(&token.into(), new, &caller).await?;
+        Ok(Response::new(pb::ResetPasswordResponse { revocation_seq }))
+    }
+
+    async fn verify_identifier(
+        &self,
+        request: Request<pb::VerifyIdentifierRequest>,
+    ) -> Result<Response<pb::VerifyIdentifierResponse>, Status> {
+        let caller = caller(&request);
+        let token = request.into_inner().token.into();
+        self.auth.verify_identifier(&token, &caller).await?;
+        Ok(Response::new(pb::VerifyIdentifierResponse {}))
     }
 }

@@ -52,6 +52,7 @@ pub fn answer(error: &AuthError) -> Answer {
         }
         AuthError::Overloaded { .. } => (Code::ResourceExhausted, "OVERLOADED"),
         AuthError::Throttled { .. } => (Code::ResourceExhausted, "LOGIN_THROTTLED"),
+        AuthError::IssuedRecently { .. } => (Code::ResourceExhausted, "ISSUED_RECENTLY"),
         AuthError::Unavailable { outage, .. } => (Code::Unavailable, outage_reason(*outage)),
         AuthError::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
         AuthError::Internal(_) => (Code::Internal, "INTERNAL"),
@@ -70,9 +71,9 @@ pub fn answer(error: &AuthError) -> Answer {
             _ => Vec::new(),
         },
         retry_after: match error {
-            AuthError::Overloaded { retry_after, .. } | AuthError::Throttled { retry_after } => {
-                Some(*retry_after)
-            }
+            AuthError::Overloaded { retry_after, .. }
+            | AuthError::Throttled { retry_after }
+            | AuthError::IssuedRecently { retry_after } => Some(*retry_after),
             AuthError::Unavailable { .. } => Some(RETRY_AFTER_OUTAGE),
             _ => None,
         },
@@ -93,6 +94,7 @@ fn refusal_reason(refusal: Refusal) -> &'static str {
         Refusal::RolledBack => "DATABASE_ROLLED_BACK",
         Refusal::ClientMismatch => "CLIENT_MISMATCH",
         Refusal::KeyRevoked => "KEY_REVOKED",
+        Refusal::InvalidOneTimeToken => "INVALID_ONE_TIME_TOKEN",
     }
 }
 
@@ -109,6 +111,7 @@ fn denial_reason(denial: Denial) -> &'static str {
 fn obstacle_reason(obstacle: Obstacle) -> &'static str {
     match obstacle {
         Obstacle::LastAdministrator => "LAST_ADMINISTRATOR",
+        Obstacle::UserDisabled => "USER_DISABLED",
     }
 }
 
@@ -249,6 +252,7 @@ mod tests {
             R::RolledBack,
             R::ClientMismatch,
             R::KeyRevoked,
+            R::InvalidOneTimeToken,
         ];
         let outages = [O::Store, O::StaleRevocations, O::NotReady, O::SigningKey];
         let mut errors = vec![AuthError::InvalidArgument(vec![
@@ -267,10 +271,12 @@ mod tests {
         errors.push(AuthError::AlreadyExists("username"));
         errors.push(AuthError::NotFound("user"));
         errors.push(AuthError::Conflict("user"));
-        errors.push(AuthError::FailedPrecondition(Obstacle::LastAdministrator));
+        let obstacles = [Obstacle::LastAdministrator, Obstacle::UserDisabled];
+        errors.extend(obstacles.map(AuthError::FailedPrecondition));
         let retry_after = Duration::from_millis(1500);
         errors.push(AuthError::Overloaded { work: "password hashing", retry_after });
         errors.push(AuthError::Throttled { retry_after: Duration::from_mins(15) });
+        errors.push(AuthError::IssuedRecently { retry_after });
         errors.extend(
             outages.map(|outage| AuthError::Unavailable { outage, fault: Fault::from(SECRET) }),
         );

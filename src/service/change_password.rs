@@ -265,7 +265,7 @@ impl Auth {
 }
 
 /// The rule that needs the account.
-fn accept_for(new: Password, account: &Account) -> Result<Password, AuthError> {
+pub(super) fn accept_for(new: Password, account: &Account) -> Result<Password, AuthError> {
     let accepted = new.accept_without(account.identifiers());
     accepted.map_err(|error| AuthError::invalid("new_password", error.to_string()))
 }

@@ -14,6 +14,7 @@ pub mod index;
 mod keys;
 mod lanes;
 pub mod login;
+pub mod one_time;
 pub mod profile;
 pub mod readiness;
 pub mod refresh;

@@ -11,7 +11,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use tokio::sync::oneshot::{self, Sender};
+use tokio::sync::oneshot::{self, Sender, error::RecvError};
 
 use crate::{
     audit_lines,
@@ -25,7 +25,7 @@ use crate::{
         throttle::{Admission, Ending, Fingerprint, Kind, ThrottleRules},
     },
     peers::network,
-    store::port::{Attempt, EndAttempt, Store},
+    store::port::{Attempt, EndAttempt, Store, StoreError},
 };
 
 use super::lanes::{First, Lanes};
@@ -82,15 +82,60 @@ impl Attempts {
     /// Checks a password, if it may be looked at now.
     pub(super) async fn check(self: &Arc<Self>, subjects: Subjects<'_>, guess: Guess) -> Answer {
         let Some(rules) = self.rules else { return self.check_uncounted(guess).await };
-        let account = self.fingerprint(Kind::Account, subjects.account);
-        let source = subjects.source.map(|ip| network(ip).to_string());
-        let source = source.map(|network| self.fingerprint(Kind::Source, &network));
+        let account = Some(self.fingerprint(Kind::Account, subjects.account));
+        let source = subjects.source.map(|ip| self.counted_from(ip));
         let attempt = Attempt { account, source, rules, now: self.clock.now() };
         let (answer, answered) = oneshot::channel();
         tokio::spawn(Arc::clone(self).run(attempt, guess, answer));
-        answered.await.unwrap_or_else(|error| {
-            Err(AuthError::Internal(Fault::caused_by("an attempt to log in ended early", error)))
-        })
+        answered.await.unwrap_or_else(|error| Err(ended_early(error)))
+    }
+
+    /// Looks for what a secret stands for, if its source may ask now. Nothing
+    /// found is a failure of the source, and of no account.
+    pub(super) async fn find<T: Send + 'static>(
+        self: &Arc<Self>,
+        source: Option<IpAddr>,
+        failure: &Event,
+        look: impl Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
+    ) -> Result<Option<T>, AuthError> {
+        let (Some(rules), Some(ip)) = (self.rules, source) else { return Ok(look.await?) };
+        let source = Some(self.counted_from(ip));
+        let attempt = Attempt { account: None, source, rules, now: self.clock.now() };
+        let (answer, answered) = oneshot::channel();
+        let (attempts, failure) = (Arc::clone(self), failure.clone());
+        tokio::spawn(attempts.run_find(attempt, failure, look, answer));
+        answered.await.unwrap_or_else(|error| Err(ended_early(error)))
+    }
+
+    async fn run_find<T>(
+        self: Arc<Self>,
+        mut attempt: Attempt,
+        failure: Event,
+        look: impl Future<Output = Result<Option<T>, StoreError>>,
+        mut answer: Sender<Result<Option<T>, AuthError>>,
+    ) {
+        let found = match self.begin(&mut attempt, &failure, &mut answer).await {
+            Ok(true) => self.end_find(attempt, look.await).await,
+            Ok(false) => return,
+            Err(error) => Err(error),
+        };
+        // Nobody may be there any more to hear it.
+        drop(answer.send(found));
+    }
+
+    async fn end_find<T>(
+        &self,
+        mut attempt: Attempt,
+        found: Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, AuthError> {
+        attempt.now = self.clock.now();
+        let ending = match &found {
+            Ok(Some(_)) => Ending::Succeeded,
+            Ok(None) => Ending::Failed,
+            Err(_) => Ending::NotJudged,
+        };
+        self.end(EndAttempt { attempt, ending, failure: None }).await?;
+        Ok(found?)
     }
 
     async fn check_uncounted(&self, guess: Guess) -> Answer {
@@ -103,17 +148,10 @@ impl Attempts {
     }
 
     async fn run(self: Arc<Self>, mut attempt: Attempt, guess: Guess, mut answer: Sender<Answer>) {
-        let checked = match self.begin(&mut attempt, &mut answer).await {
+        let checked = match self.begin(&mut attempt, &guess.failure, &mut answer).await {
             Ok(true) => self.decide(attempt, guess, &mut answer).await,
             Ok(false) => return,
-            Err(error) => {
-                if let AuthError::Throttled { .. } = error {
-                    // No row: this can happen as often as somebody likes.
-                    let event = Event { at: attempt.now, ..guess.failure };
-                    audit_lines::event(&event.refused("LOGIN_THROTTLED"));
-                }
-                Err(error)
-            }
+            Err(error) => Err(error),
         };
         // Nobody may be there any more to hear it.
         drop(answer.send(checked));
@@ -121,10 +159,11 @@ impl Attempts {
 
     /// Takes a place, once there is one. False: the caller is gone, and no
     /// place was taken.
-    async fn begin(
+    async fn begin<T>(
         &self,
         attempt: &mut Attempt,
-        answer: &mut Sender<Answer>,
+        failure: &Event,
+        answer: &mut Sender<T>,
     ) -> Result<bool, AuthError> {
         let mut waiting = None;
         loop {
@@ -132,6 +171,9 @@ impl Attempts {
             match self.store.begin_attempt(attempt.clone()).await? {
                 Admission::Admitted => return Ok(true),
                 Admission::Throttled(retry_after) => {
+                    // No row: this can happen as often as somebody likes.
+                    let event = Event { at: attempt.now, ..failure.clone() };
+                    audit_lines::event(&event.refused("LOGIN_THROTTLED"));
                     return Err(AuthError::Throttled { retry_after });
                 }
                 Admission::Busy(kind) => tokio::select! {
@@ -145,10 +187,8 @@ impl Attempts {
 
     /// Waits in the lane of what has no place; its first asks again soon.
     async fn wait(&self, kind: Kind, attempt: &Attempt, waiting: &mut Option<First>) {
-        let subject = match (kind, &attempt.source) {
-            (Kind::Source, Some(source)) => source,
-            _ => &attempt.account,
-        };
+        let subject = attempt.subjects().find(|(busy, _)| *busy == kind);
+        let Some((_, subject)) = subject else { return tokio::time::sleep(ASK_AGAIN).await };
         if waiting.as_ref().is_some_and(|lane| lane.is_of(subject)) {
             return tokio::time::sleep(ASK_AGAIN).await;
         }
@@ -175,14 +215,18 @@ impl Attempts {
         let failure = Event { at: attempt.now, ..failure };
         let failure =
             if ending == Ending::Abandoned { failure.refused("ABANDONED") } else { failure };
-        let end = EndAttempt { attempt, ending, failure: Some(failure) };
+        self.end(EndAttempt { attempt, ending, failure: Some(failure) }).await?;
+        Ok(checked.ok_or(AuthError::DeadlineExceeded)??)
+    }
+
+    async fn end(&self, end: EndAttempt) -> Result<(), AuthError> {
         if self.store.end_attempt(end).await? {
             tracing::warn!(
                 target: "tokenward::throttle",
                 "so many logins fail that allowances are a fifth of what is configured"
             );
         }
-        Ok(checked.ok_or(AuthError::DeadlineExceeded)??)
+        Ok(())
     }
 
     /// What the failures of a user are counted by.
@@ -190,9 +234,18 @@ impl Attempts {
         self.fingerprint(Kind::Account, &user_counted(user))
     }
 
+    /// What the failures of a source are counted by.
+    fn counted_from(&self, ip: IpAddr) -> Fingerprint {
+        self.fingerprint(Kind::Source, &network(ip).to_string())
+    }
+
     fn fingerprint(&self, kind: Kind, text: &str) -> Fingerprint {
         self.passwords.fingerprint(&format!("login {}: {text}", kind.as_str()))
     }
+}
+
+fn ended_early(error: RecvError) -> AuthError {
+    AuthError::Internal(Fault::caused_by("an attempt to log in ended early", error))
 }
 
 /// `None`: nobody waited for the check.

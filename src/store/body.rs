@@ -7,12 +7,13 @@ use super::{
     accounts, audit,
     engine::Engine,
     error::is_conflict,
-    instance, log, passwords,
+    instance, log, one_time, passwords,
     port::{
         Attempt, AuditPage, ChangePassword, Claim, Context, CreateUser, Credentials, EndAttempt,
-        EndUser, Instance, Look, NewSession, NewUser, OpenSession, PasswordChanged, Revoke, Rotate,
+        EndUser, Instance, IssueOneTimeToken, LiveToken, Look, NewOneTimeToken, NewSession,
+        NewUser, OpenSession, PasswordChanged, PresentedToken, ResetPassword, Revoke, Rotate,
         Rotated, SetPassword, Store, StoreError, Sweep, Swept, UpdateUser, UserEnded, UserQuery,
-        UserUpdated,
+        UserUpdated, VerifyIdentifier,
     },
     revoke, rotation, sessions,
     step::{Bounds, Step, acquire, in_own_task, look, transact},
@@ -178,6 +179,25 @@ impl<DB: Engine> Store for SqlStore<DB> {
 
     async fn set_password(&self, change: SetPassword) -> Result<Option<Revocation>, StoreError> {
         self.write(change, |unit, change| Box::pin(passwords::set(unit, change))).await
+    }
+
+    async fn issue_one_time_token(
+        &self,
+        new: NewOneTimeToken,
+    ) -> Result<IssueOneTimeToken, StoreError> {
+        self.write(new, |unit, new| Box::pin(one_time::issue(unit, new))).await
+    }
+
+    async fn one_time_token(&self, token: PresentedToken) -> Result<Option<LiveToken>, StoreError> {
+        self.read(token, |unit, token| Box::pin(one_time::live(unit, token))).await
+    }
+
+    async fn reset_password(&self, reset: ResetPassword) -> Result<Option<Revocation>, StoreError> {
+        self.write(reset, |unit, reset| Box::pin(passwords::reset(unit, reset))).await
+    }
+
+    async fn verify_identifier(&self, request: VerifyIdentifier) -> Result<bool, StoreError> {
+        self.write(request, |unit, request| Box::pin(one_time::verify(unit, request))).await
     }
 
     async fn enable_user(&self, user: UserId, context: Context) -> Result<bool, StoreError> {

@@ -3,7 +3,7 @@
 //!
 //! - [`port`] is what others see; [`connect()`] gives it.
 //! - [`sql`] has every statement. `accounts`, `users`, `sessions`, `rotation`,
-//!   `passwords`, `revoke`, `log`, `audit`, `throttle` and `instance` are the steps that use them, `rows` turns
+//!   `passwords`, `one_time`, `revoke`, `log`, `audit`, `throttle` and `instance` are the steps that use them, `rows` turns
 //!   what comes back into domain values.
 //! - `body` has a method for each step and `step` runs it as a unit of work;
 //!   `engine` is all that differs between the engines; `sqlite` and `postgres`
@@ -18,6 +18,7 @@ mod error;
 mod instance;
 mod log;
 mod migrate;
+mod one_time;
 mod param;
 mod passwords;
 pub mod port;

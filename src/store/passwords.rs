@@ -5,16 +5,18 @@ use super::{
     audit,
     engine::Engine,
     log::{self, Draft},
-    port::{ChangePassword, PasswordChanged, SetPassword, StoreError},
+    one_time::{self, Used},
+    port::{ChangePassword, PasswordChanged, ResetPassword, SetPassword, StoreError},
     rotation,
     rows::Fields,
     sql, throttle,
-    unit::Unit,
+    unit::{Query, Unit},
 };
 use crate::domain::{
     audit::{Action, Event},
     error::{Fault, Refusal},
     id::UserId,
+    one_time::Purpose,
     password::PasswordHash,
     revocation::{Reason, Revocation, Target},
     session::{Judgement, Presented, Standing, judge},
@@ -52,6 +54,35 @@ pub(super) async fn set<DB: Engine>(
     let Some(version) = replace(unit, request.user_id, &request.new).await? else {
         return Ok(None);
     };
+    finish(unit, request, version, Action::SetPassword).await.map(Some)
+}
+
+/// The user is locked first, as by everything else that ends with a token
+/// deleted. The guard on its version lets one of many through; the token that
+/// goes is the proof that there was one.
+pub(super) async fn reset<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    ResetPassword { digest, user_version, change }: &ResetPassword,
+) -> Result<Option<Revocation>, StoreError> {
+    let (user_id, user_version) = (change.user_id, *user_version);
+    let raise = unit.query(sql::RESET_PASSWORD).bind(user_id).bind(change.new.expose());
+    let Some(version) = raised(raise.bind(user_version)).await? else { return Ok(None) };
+    let purpose = Purpose::PasswordReset;
+    let used = Used { digest, purpose, user_id, user_version, now: change.now };
+    if one_time::use_up(unit, used).await?.is_none() {
+        unit.undo();
+        return Ok(None);
+    }
+    finish(unit, change, version, Action::ResetPassword).await.map(Some)
+}
+
+/// What follows from a new password that no session survives.
+async fn finish<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &SetPassword,
+    version: i64,
+    action: Action,
+) -> Result<Revocation, StoreError> {
     throttle::forget(unit, &request.counted_by).await?;
     let draft = Draft {
         id: request.entry_id,
@@ -61,9 +92,9 @@ pub(super) async fn set<DB: Engine>(
         actor: request.origin.actor.kind(),
     };
     let revocation = log::append(unit, draft).await?;
-    let event = Event::new(Action::SetPassword, &request.origin, request.now);
+    let event = Event::new(action, &request.origin, request.now);
     audit::record(unit, event.user(request.user_id)).await?;
-    Ok(Some(revocation))
+    Ok(revocation)
 }
 
 /// True when the user is what it was when the password was checked, and
@@ -139,13 +170,21 @@ fn event(request: &ChangePassword) -> Event {
         .client(request.client_id.clone())
 }
 
-/// Sets the hash and gives the raised version. `None`: there is no such user.
+/// Sets the hash and gives the raised version. A token to set another one is
+/// of before, and goes. `None`: there is no such user.
 async fn replace<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     user: UserId,
     new: &PasswordHash,
 ) -> Result<Option<i64>, StoreError> {
-    let row = unit.query(sql::SET_PASSWORD).bind(user).bind(new.expose()).optional().await?;
+    let raise = unit.query(sql::SET_PASSWORD).bind(user).bind(new.expose());
+    let version = raised(raise).await?;
+    one_time::forget(unit, user, Purpose::PasswordReset).await?;
+    Ok(version)
+}
+
+async fn raised<DB: Engine>(raise: Query<'_, DB>) -> Result<Option<i64>, StoreError> {
+    let row = raise.optional().await?;
     row.map(|row| Fields::<DB>::new(&row, "users", "version").int("version")).transpose()
 }
 

@@ -5,12 +5,16 @@
 //! "not found". A caller that goes away does not stop a step half way.
 //! Times are parameters; the store reads no clock.
 
+mod one_time;
 mod password;
 mod user;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use one_time::{
+    IssueOneTimeToken, LiveToken, NewOneTimeToken, PresentedToken, ResetPassword, VerifyIdentifier,
+};
 pub use password::{ChangePassword, PasswordChanged, SetPassword};
 pub use user::{EndUser, UpdateUser, UserEnded, UserEnding, UserQuery, UserUpdated};
 use uuid::Uuid;
@@ -98,6 +102,26 @@ pub trait Store: Send + Sync + 'static {
     /// user.
     async fn set_password(&self, change: SetPassword) -> Result<Option<Revocation>, StoreError>;
 
+    /// Issues a one-time token to an enabled user, unless it is too soon. The
+    /// older one for the same does not count any more.
+    async fn issue_one_time_token(
+        &self,
+        new: NewOneTimeToken,
+    ) -> Result<IssueOneTimeToken, StoreError>;
+
+    /// Whose a one-time token is. `None`: it cannot be used, for whatever
+    /// reason.
+    async fn one_time_token(&self, token: PresentedToken) -> Result<Option<LiveToken>, StoreError>;
+
+    /// Changes a password by the hand of whoever has a token for it: uses the
+    /// token up, and does what `set_password` does. `None`: the token cannot
+    /// be used any more, and nothing was done.
+    async fn reset_password(&self, reset: ResetPassword) -> Result<Option<Revocation>, StoreError>;
+
+    /// Notes that an identifier is its user's, and uses the token up. False:
+    /// the token cannot be used any more, and nothing was noted.
+    async fn verify_identifier(&self, request: VerifyIdentifier) -> Result<bool, StoreError>;
+
     /// Lets a disabled user log in again; what died stays dead. False: there
     /// is no such user.
     async fn enable_user(&self, user: UserId, context: Context) -> Result<bool, StoreError>;
@@ -157,8 +181,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deletes up to `limit` expired sessions, as many that were revoked so
     /// long ago that none of their tokens lives, as many dead log entries
-    /// (never the newest), and as many audit entries that are older than
-    /// they are kept.
+    /// (never the newest), one-time tokens, forgotten counts of failed logins,
+    /// and audit entries that are older than they are kept.
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError>;
 
     /// Gives connections back and stops. Later calls fail.
@@ -274,8 +298,9 @@ pub struct Credentials {
 /// An attempt to log in.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// Stands for the user, or for an identifier that is nobody's.
-    pub account: Fingerprint,
+    /// Stands for the user, or for an identifier that is nobody's. `None` for
+    /// attempts at something else than an account's password.
+    pub account: Option<Fingerprint>,
     /// Stands for where it comes from, if that is known.
     pub source: Option<Fingerprint>,
     /// How failures are counted.
@@ -289,7 +314,8 @@ impl Attempt {
     pub fn subjects(&self) -> impl Iterator<Item = (Kind, &Fingerprint)> {
         let source = self.source.as_ref().filter(|_| self.rules.source.is_some());
         let source = source.map(|source| (Kind::Source, source));
-        [Some((Kind::Account, &self.account)), source].into_iter().flatten()
+        let account = self.account.as_ref().map(|account| (Kind::Account, account));
+        [account, source].into_iter().flatten()
     }
 }
 

@@ -107,6 +107,8 @@ pub(super) fn account<DB: Engine>(row: &DB::Row) -> Result<Account, StoreError> 
         username: fields.optional_text("username")?,
         email: fields.optional_text("email")?,
         phone: fields.optional_text("phone")?,
+        email_verified_at: fields.optional_time("email_verified_at")?,
+        phone_verified_at: fields.optional_time("phone_verified_at")?,
         display_name: fields.optional_text("display_name")?,
         roles: fields.words("roles", Role::parse)?,
         created_at: fields.time("account_created_at")?,

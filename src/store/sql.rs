@@ -26,7 +26,9 @@ macro_rules! account {
              u.last_login_at",
             identifier!("username"),
             identifier!("email"),
-            identifier!("phone")
+            identifier!("phone"),
+            verified!("email"),
+            verified!("phone")
         )
     };
 }
@@ -39,6 +41,20 @@ macro_rules! identifier {
             $kind,
             "') AS ",
             $kind
+        )
+    };
+}
+
+/// A further column: when the user's identifier of a kind was verified.
+macro_rules! verified {
+    ($kind:literal) => {
+        concat!(
+            ", (SELECT i.verified_at FROM user_identifiers i WHERE i.user_id = u.id \
+             AND i.kind = '",
+            $kind,
+            "') AS ",
+            $kind,
+            "_verified_at"
         )
     };
 }
@@ -191,6 +207,47 @@ statements! {
         rotated_at = $3, auth_time = $3, idle_expires_at = $4, \
         expires_at = CASE WHEN $5 < expires_at THEN $5 ELSE expires_at END \
         WHERE id = $1 RETURNING id";
+
+    // --- one-time tokens ---
+    /// Locks the user $1, and gives the version that its tokens are good at.
+    LOCK_USER_FOR_TOKEN = concat!("UPDATE users SET version = version WHERE id = $1 \
+        RETURNING disabled_at, ", lifted!(), " AS version");
+    /// The identifier of kind $2 of the user $1.
+    SELECT_IDENTIFIER = "SELECT canonical FROM user_identifiers WHERE user_id = $1 AND kind = $2";
+    /// A new token in place of an older one, unless that was made after $9 (and
+    /// not after $10: it was made by a wrong clock). $1 digest, $2 purpose, $3
+    /// user, $4 version, $5 and $6 identifier, $7 now, $8 end.
+    ISSUE_ONE_TIME_TOKEN = "INSERT INTO one_time_tokens \
+        (digest, purpose, user_id, user_version, kind, canonical, created_at, expires_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+        ON CONFLICT (user_id, purpose, kind) DO UPDATE SET digest = excluded.digest, \
+        user_version = excluded.user_version, canonical = excluded.canonical, \
+        created_at = excluded.created_at, expires_at = excluded.expires_at \
+        WHERE one_time_tokens.created_at <= $9 OR one_time_tokens.created_at > $10 \
+        RETURNING digest";
+    /// When the token for $2 and the identifier of kind $3 of the user $1 was made.
+    SELECT_ONE_TIME_ISSUE = "SELECT created_at FROM one_time_tokens \
+        WHERE user_id = $1 AND purpose = $2 AND kind = $3";
+    /// Whose the token $1 for $2 is, if it could be used at $3.
+    SELECT_ONE_TIME_TOKEN = concat!("SELECT ", account!(), ", ", lifted!(), " AS user_version \
+        FROM one_time_tokens t JOIN users u ON u.id = t.user_id \
+        WHERE t.digest = $1 AND t.purpose = $2 AND t.expires_at > $3 AND u.disabled_at IS NULL \
+        AND (t.user_version IS NULL OR t.user_version = ", lifted!(), ")");
+    /// Uses up the token $1 for $2 of the user $3, who is or was just now at
+    /// the version $4, at $5.
+    USE_ONE_TIME_TOKEN = "DELETE FROM one_time_tokens \
+        WHERE digest = $1 AND purpose = $2 AND user_id = $3 AND expires_at > $5 \
+        AND (user_version IS NULL OR user_version = $4) RETURNING kind, canonical";
+    /// Deletes the token for $2 of the user $1.
+    DELETE_ONE_TIME_TOKEN = "DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = $2";
+    /// Gives the user $1 the hash $2 and raises its version, if it is enabled
+    /// and its tokens are good at the version $3.
+    RESET_PASSWORD = concat!("UPDATE users SET password_hash = $2, version = 1 + ", lifted!(), " \
+        WHERE id = $1 AND disabled_at IS NULL AND ", lifted!(), " = $3 RETURNING version");
+    /// The user $1 has shown at $4 that the identifier of kind $2 and text $3
+    /// is theirs.
+    VERIFY_IDENTIFIER = "UPDATE user_identifiers SET verified_at = $4 \
+        WHERE user_id = $1 AND kind = $2 AND canonical = $3 RETURNING kind";
 
     // --- sessions ---
     /// Locks the user $1 for a login at $3 and lifts it to the version floor,
@@ -346,6 +403,10 @@ statements! {
         SELECT f.kind, f.subject FROM login_failures f \
         WHERE f.forget_at <= $1 ORDER BY f.forget_at LIMIT $2) AND forget_at <= $1 \
         RETURNING subject";
+    /// Deletes one-time tokens that were over at $1, at most $2.
+    DELETE_DEAD_TOKENS = "DELETE FROM one_time_tokens WHERE digest IN (\
+        SELECT t.digest FROM one_time_tokens t WHERE t.expires_at <= $1 \
+        ORDER BY t.expires_at LIMIT $2) RETURNING digest";
     /// Deletes sessions that were over at $1, at most $2.
     DELETE_EXPIRED = "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s \
         WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2) RETURNING id";

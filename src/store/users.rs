@@ -5,6 +5,7 @@ use super::{
     accounts, audit,
     engine::Engine,
     log::{self, Draft},
+    one_time,
     port::{EndUser, StoreError, UpdateUser, UserEnded, UserEnding, UserUpdated},
     revoke::bumped,
     rows::joined,
@@ -16,6 +17,7 @@ use crate::domain::{
     audit::{Action, Event},
     error::Fault,
     id::UserId,
+    one_time::Purpose,
     revocation::{Reason, Revocation, Target},
 };
 
@@ -112,11 +114,15 @@ async fn lock<DB: Engine>(
     accounts::by_id(unit, &id).await
 }
 
-/// The kind of an identifier that is taken, if one is.
+/// The kind of an identifier that is taken, if one is. A token to set a new
+/// password may have been sent to what the user had before, and goes.
 async fn replace_identifiers<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     update: &UpdateUser,
 ) -> Result<Option<&'static str>, StoreError> {
+    if !update.identifiers.is_empty() {
+        one_time::forget(unit, update.id, Purpose::PasswordReset).await?;
+    }
     for (kind, identifier) in &update.identifiers {
         unit.query(sql::DELETE_IDENTIFIER).bind(update.id).bind(*kind).run().await?;
         let Some(identifier) = identifier else { continue };

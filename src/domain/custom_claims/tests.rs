@@ -19,6 +19,8 @@ fn account(complete: bool) -> Account {
         username: some("alice"),
         email: some("alice@example.org"),
         phone: some("+41446681800"),
+        email_verified_at: None,
+        phone_verified_at: None,
         display_name: some("Alice \"{user.id}\" Ex\u{e4}mple"),
         roles: if complete { ["admin", "editor"].map(role).to_vec() } else { Vec::new() },
         created_at: Timestamp::from_seconds(1),

@@ -6,6 +6,7 @@ mod filter;
 mod import;
 mod keys;
 mod names;
+mod one_time;
 mod page;
 mod sessions;
 mod users;
@@ -24,15 +25,17 @@ use crate::{
 use super::{
     pb::admin::{
         audit_service_server::AuditServiceServer, key_service_server::KeyServiceServer,
+        one_time_token_service_server::OneTimeTokenServiceServer,
         session_service_server::SessionServiceServer, user_service_server::UserServiceServer,
     },
     request::{bearer, caller},
 };
 
 /// What is served, by the full names of the services.
-pub(super) const SERVICES: [&str; 4] = [
+pub(super) const SERVICES: [&str; 5] = [
     "tokenward.admin.v1.AuditService",
     "tokenward.admin.v1.KeyService",
+    "tokenward.admin.v1.OneTimeTokenService",
     "tokenward.admin.v1.SessionService",
     "tokenward.admin.v1.UserService",
 ];
@@ -57,6 +60,7 @@ pub(super) fn routes(auth: &Arc<Auth>, bounds: &Bounds) -> Routes {
     Routes::new(UserServiceServer::new(edge()).max_decoding_message_size(most))
         .add_service(SessionServiceServer::new(edge()).max_decoding_message_size(most))
         .add_service(KeyServiceServer::new(edge()).max_decoding_message_size(most))
+        .add_service(OneTimeTokenServiceServer::new(edge()).max_decoding_message_size(most))
         .add_service(
             AuditServiceServer::new(audit::AuditEdge::new(edge())).max_decoding_message_size(most),
         )

@@ -235,6 +235,8 @@ pub(super) fn new_profile(user: Option<pb::User>) -> Result<ProfileRequest, Auth
         ("user.disable_time", user.disable_time.is_some()),
         ("user.last_login_time", user.last_login_time.is_some()),
         ("user.etag", !user.etag.is_empty()),
+        ("user.email_verify_time", user.email_verify_time.is_some()),
+        ("user.phone_verify_time", user.phone_verify_time.is_some()),
     ];
     let violation = |field| FieldViolation::new(field, "must be empty: it is output only");
     let violations: Vec<_> =
@@ -266,6 +268,8 @@ impl From<Account> for pb::User {
             disable_time: user.disabled_at.map(timestamp),
             last_login_time: user.last_login_at.map(timestamp),
             etag: user.revision.to_string(),
+            email_verify_time: user.email_verified_at.map(timestamp),
+            phone_verify_time: user.phone_verified_at.map(timestamp),
         }
     }
 }

@@ -5,6 +5,7 @@ mod commands;
 mod custom_claims;
 mod import;
 mod killed;
+mod one_time;
 mod quickstart;
 mod secrets;
 mod tls;

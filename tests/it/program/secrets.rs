@@ -31,12 +31,14 @@ async fn p8_lo_01_lo_02_no_secret_is_logged_and_each_failure_is_one_line(engine:
         writeln!(seen, "{stdout}\n{stderr}").unwrap();
     };
     run(&["keys", "generate"], "");
-    run(&["user", "create", "alice"], tour::PASSWORD);
+    run(&["user", "create", "alice", "--email", "alice@example.org"], tour::PASSWORD);
     run(&["config", "print"], "");
 
     let server = program.serve();
     let mut tour = Tour::new(client(&server).await);
     tour.everything(server.http).await;
+    let [reset, verification] = one_time_tokens(&program, &mut seen);
+    tour.one_time_tokens(&reset, &verification).await;
     beside::run(&url, "ALTER TABLE users RENAME TO hidden_users").await;
     tour.login_fails(tour::PASSWORD).await;
     beside::run(&url, "ALTER TABLE revocation_head RENAME TO hidden_head").await;
@@ -52,6 +54,17 @@ async fn p8_lo_01_lo_02_no_secret_is_logged_and_each_failure_is_one_line(engine:
         assert_eq!(found(place, &secrets), "");
     }
     each_failure_is_one_line(&log, &tour.failed, &tour.succeeded);
+}
+
+/// Standard output is where they are to be shown, once, and the only place.
+fn one_time_tokens(program: &Program, seen: &mut String) -> [String; 2] {
+    let verification = ["user", "verification-token", "alice", "--identifier", "email"];
+    [&["user", "reset-token", "alice"][..], &verification].map(|arguments| {
+        let Finished { code, stdout, stderr } = program.run(arguments);
+        assert_eq!(code, 0, "{stderr}");
+        writeln!(seen, "{stderr}").unwrap();
+        stdout.trim_end().to_owned()
+    })
 }
 
 /// A program that keeps nothing to itself. `None` where the engine is not to

@@ -5,7 +5,8 @@ use std::{fmt::Write as _, net::SocketAddr};
 
 use tokenward::grpc::pb::auth::{
     ChangePasswordRequest, ListSessionsRequest, LoginRequest, RefreshRequest, RegisterRequest,
-    RevokeRequest, TokenPair, VerifyRequest, revoke_request::Target,
+    ResetPasswordRequest, RevokeRequest, TokenPair, VerifyIdentifierRequest, VerifyRequest,
+    revoke_request::Target,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -20,6 +21,7 @@ const WRONG_PASSWORD: &str = "p8-wrong-password";
 const NOBODYS_PASSWORD: &str = "p8-nobodys-password";
 const NEW_PASSWORD: &str = "p8-registered-password";
 const CHANGED_PASSWORD: &str = "p8-changed-password";
+const RESET_PASSWORD: &str = "p8-reset-password";
 const SHORT_PASSWORD: &str = "p8-short";
 
 /// The calls that were made, by the ids that they were given.
@@ -28,6 +30,7 @@ pub(super) struct Tour {
     pub(super) failed: Vec<String>,
     pub(super) succeeded: Vec<String>,
     tokens: Vec<String>,
+    one_time: Vec<String>,
     answers: String,
     calls: usize,
 }
@@ -35,7 +38,8 @@ pub(super) struct Tour {
 impl Tour {
     pub(super) fn new(client: Client) -> Self {
         let (failed, succeeded, tokens) = (Vec::new(), Vec::new(), Vec::new());
-        Self { client, failed, succeeded, tokens, answers: String::new(), calls: 0 }
+        let (one_time, answers) = (Vec::new(), String::new());
+        Self { client, failed, succeeded, tokens, one_time, answers, calls: 0 }
     }
 
     /// Every call but those of a server in trouble.
@@ -76,6 +80,41 @@ impl Tour {
                 self.fails(answer);
             }
         }
+    }
+
+    /// With tokens that were made for Alice: forged, for something else, too
+    /// short a password, good, and used.
+    pub(super) async fn one_time_tokens(&mut self, reset: &str, verification: &str) {
+        let forged = reset.replace("twr_", "twr_A");
+        let forged = &forged[..reset.len() - 1];
+        let forged = format!("{forged}A");
+        for (token, new, is_good) in [
+            (forged.as_str(), RESET_PASSWORD, false),
+            (verification, RESET_PASSWORD, false),
+            (reset, SHORT_PASSWORD, false),
+            (reset, RESET_PASSWORD, true),
+            (reset, RESET_PASSWORD, false),
+        ] {
+            let (token, new_password) = (token.to_owned(), new.to_owned());
+            let request = self.request(ResetPasswordRequest { token, new_password });
+            let answer = self.client.reset_password(request).await;
+            if is_good {
+                self.succeeds(answer);
+            } else {
+                self.fails(answer);
+            }
+        }
+        for is_good in [true, false] {
+            let token = verification.to_owned();
+            let request = self.request(VerifyIdentifierRequest { token });
+            let answer = self.client.verify_identifier(request).await;
+            if is_good {
+                self.succeeds(answer);
+            } else {
+                self.fails(answer);
+            }
+        }
+        self.one_time.extend([&forged, reset, verification].map(str::to_owned));
     }
 
     async fn accounts(&mut self) {
@@ -237,6 +276,7 @@ impl Tour {
             NOBODYS_PASSWORD,
             NEW_PASSWORD,
             CHANGED_PASSWORD,
+            RESET_PASSWORD,
             SHORT_PASSWORD,
         ];
         let passwords = passwords.map(|password| (password.to_owned(), password.to_owned()));
@@ -244,7 +284,11 @@ impl Tour {
             let (rest, signature) = token.rsplit_once('.').expect("three parts");
             (format!("signature of {rest}"), signature[..24].to_owned())
         });
-        passwords.into_iter().chain(signatures).collect()
+        let one_time = self.one_time.iter().map(|token| {
+            let (kind, secret) = token.split_at(4);
+            (format!("one-time token {kind}"), secret[..24].to_owned())
+        });
+        passwords.into_iter().chain(signatures).chain(one_time).collect()
     }
 }
 

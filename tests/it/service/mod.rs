@@ -3,10 +3,12 @@
 
 mod change_password;
 mod custom_claims;
+mod dump;
 mod freshness;
 mod identifiers;
 mod import;
 mod login;
+mod one_time;
 mod refresh;
 mod revoke;
 mod scopes;

@@ -36,6 +36,8 @@ async fn what_is_written_is_read_back(fixture: &Fixture) {
         username: Some("alice".to_owned()),
         email: Some("alice@example.org".to_owned()),
         phone: Some("+41446681800".to_owned()),
+        email_verified_at: None,
+        phone_verified_at: None,
         display_name: new.display_name.clone(),
         roles: vec![Role::parse("reader").unwrap(), Role::parse("writer").unwrap()],
         created_at: at(5),

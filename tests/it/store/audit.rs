@@ -95,7 +95,7 @@ async fn lg_56_a_login_has_one_entry(fixture: &Fixture) {
     };
     for ending in [Ending::Failed, Ending::Succeeded, Ending::Abandoned, Ending::NotJudged] {
         let attempt =
-            Attempt { account: Fingerprint::new([1; 32]), source: None, rules, now: at(2) };
+            Attempt { account: Some(Fingerprint::new([1; 32])), source: None, rules, now: at(2) };
         fixture.store.begin_attempt(attempt.clone()).await.unwrap();
         let failure = Event::new(Action::Login, &origin(), at(2)).refused(format!("{ending:?}"));
         let end = EndAttempt { attempt, ending, failure: Some(failure) };

@@ -34,6 +34,7 @@ mod fixture;
 mod full_disk;
 mod instance;
 mod log;
+mod one_time;
 mod opening;
 mod outages;
 mod password_races;

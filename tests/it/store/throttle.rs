@@ -32,7 +32,7 @@ on_both_engines! {
 
 fn attempt(account: u8, now: Timestamp) -> Attempt {
     let (account, source) = (Fingerprint::new([account; 32]), Fingerprint::new([255; 32]));
-    Attempt { account, source: Some(source), rules: RULES, now }
+    Attempt { account: Some(account), source: Some(source), rules: RULES, now }
 }
 
 async fn fail(store: &dyn Store, account: u8, now: Timestamp) -> bool {

@@ -14,7 +14,13 @@ use tokenward::{
     app::{Access, Core, Environment},
     config::{DatabaseUrl, Settings, Span},
     crypto::generate::{self, KeyBits},
-    domain::{error::AuthError, id::UserId, identifier::Identifier, password::Password},
+    domain::{
+        clock::{Clock as _, Timestamp},
+        error::AuthError,
+        id::UserId,
+        identifier::Identifier,
+        password::Password,
+    },
     service::{
         Administrator, Auth, Caller,
         login::{LoggedIn, LoginRequest},
@@ -126,6 +132,11 @@ impl World {
 
     pub(crate) fn auth(&self) -> &Arc<Auth> {
         &self.core.auth
+    }
+
+    /// The time in this world.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// One look at the revocation log; the clock stands, so nothing else

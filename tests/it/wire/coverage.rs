@@ -2,10 +2,15 @@
 //! credentials and its outage, so that none can be forgotten.
 
 use prost::Message;
-use tokenward::grpc::pb::auth::{
-    BatchVerifyRequest, ChangePasswordRequest, GetJwksRequest, ListSessionsRequest, LoginRequest,
-    RefreshRequest, RegisterRequest, RevokeRequest, TokenPair, VerifyRequest,
-    auth_service_client::AuthServiceClient, revoke_request::Target,
+use tokenward::{
+    domain::one_time::Contact,
+    grpc::pb::auth::{
+        BatchVerifyRequest, ChangePasswordRequest, GetJwksRequest, ListSessionsRequest,
+        LoginRequest, RefreshRequest, RegisterRequest, ResetPasswordRequest, RevokeRequest,
+        TokenPair, VerifyIdentifierRequest, VerifyRequest, auth_service_client::AuthServiceClient,
+        revoke_request::Target,
+    },
+    service::Administrator,
 };
 use tonic::{Code, Request, Status, transport::Channel};
 
@@ -72,11 +77,18 @@ impl Call {
     }
 }
 
-/// One row for each method. The session of `spare` is the one to revoke, and
-/// `carols` is that of a user whose password may change.
-fn rows(tokens: &TokenPair, spare: &TokenPair, carols: &TokenPair) -> Vec<Row> {
+/// One row for each method. The session of `spare` is the one to revoke,
+/// `carols` is that of a user whose password may change, and `one_time` are a
+/// reset token and a verification token.
+fn rows(
+    tokens: &TokenPair,
+    spare: &TokenPair,
+    carols: &TokenPair,
+    one_time: &[String; 2],
+) -> Vec<Row> {
     let mut rows = credential_rows(tokens, spare);
     rows.push(change_row(tokens, carols));
+    rows.extend(one_time_rows(one_time));
     rows.extend(verdict_rows(&tokens.access_token));
     rows
 }
@@ -158,6 +170,35 @@ fn change_row(tokens: &TokenPair, carols: &TokenPair) -> Row {
     }
 }
 
+/// Methods whose credentials are in the message.
+fn one_time_rows([reset, verification]: &[String; 2]) -> [Row; 2] {
+    use WithoutStore::IsUnavailable;
+    let new = |token: &str, new: &str| ResetPasswordRequest {
+        token: token.into(),
+        new_password: new.into(),
+    };
+    let about = |token: &str| VerifyIdentifierRequest { token: token.into() };
+    let refused = "INVALID_ONE_TIME_TOKEN";
+    [
+        Row {
+            method: "ResetPassword",
+            good: Call::new(&new(reset, PASSWORD)),
+            later: None,
+            malformed: Some((Call::new(&new(reset, "short")), "new_password")),
+            refused: Some((Call::new(&new(verification, PASSWORD)), refused)),
+            without_store: IsUnavailable,
+        },
+        Row {
+            method: "VerifyIdentifier",
+            good: Call::new(&about(verification)),
+            later: None,
+            malformed: Some((Call::new(&about("")), "token")),
+            refused: Some((Call::new(&about(reset)), refused)),
+            without_store: IsUnavailable,
+        },
+    ]
+}
+
 /// Methods that answer from memory.
 fn verdict_rows(access_token: &str) -> [Row; 3] {
     use WithoutStore::StillAnswers;
@@ -192,11 +233,27 @@ fn verdict_rows(access_token: &str) -> [Row; 3] {
 }
 
 async fn login_of_carol(client: &mut AuthServiceClient<Channel>) -> TokenPair {
-    let (username, password) = ("carol".to_owned(), PASSWORD.to_owned());
-    let carol = RegisterRequest { username, password, ..RegisterRequest::default() };
-    client.register(carol).await.unwrap();
+    register_another(client, "carol").await;
     let login = LoginRequest { identifier: "carol".into(), ..login_request(PASSWORD) };
     client.login(login).await.unwrap().into_inner().tokens.unwrap()
+}
+
+/// A reset token and a verification token of Dave's, as an administrator gets them.
+async fn tokens_of_dave(served: &Served) -> [String; 2] {
+    register_another(&mut served.client().await, "dave").await;
+    let admin = Administrator::command_line();
+    let dave = served.auth.find_user("dave").await.unwrap().id;
+    let reset = served.auth.create_password_reset_token(dave, &admin).await.unwrap();
+    let email = Contact::Email;
+    let verification = served.auth.create_verification_token(dave, email, &admin).await.unwrap();
+    [reset, verification].map(|issued| issued.token.expose().to_owned())
+}
+
+async fn register_another(client: &mut AuthServiceClient<Channel>, name: &str) {
+    let (username, password) = (name.to_owned(), PASSWORD.to_owned());
+    let email = format!("{name}@example.org");
+    let another = RegisterRequest { username, email, password, ..RegisterRequest::default() };
+    client.register(another).await.unwrap();
 }
 
 async fn every_method_has_its_failures(engine: Engine) {
@@ -205,7 +262,8 @@ async fn every_method_has_its_failures(engine: Engine) {
     register(&mut client).await;
     let [tokens, spare] = [login(&mut client).await, login(&mut client).await];
     let carols = login_of_carol(&mut client).await;
-    let table = rows(&tokens.tokens.unwrap(), &spare.tokens.unwrap(), &carols);
+    let one_time = tokens_of_dave(&served).await;
+    let table = rows(&tokens.tokens.unwrap(), &spare.tokens.unwrap(), &carols, &one_time);
     let covered = pair_up(methods(), table);
     with_the_store(&served, &covered).await;
     served.store.close().await;

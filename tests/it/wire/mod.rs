@@ -8,6 +8,7 @@ mod coverage;
 mod failures;
 mod hostile;
 mod http;
+mod one_time;
 mod operators;
 mod raw;
 mod refreshing;
