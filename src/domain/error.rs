@@ -153,6 +153,10 @@ pub enum Refusal {
     /// The key that signed the token was revoked.
     #[error("the key that signed the token was revoked")]
     KeyRevoked,
+    /// A client's own call: unknown or disabled client, wrong secret or
+    /// assertion; nobody outside learns which.
+    #[error("the client or its credentials are wrong")]
+    InvalidClient,
 }
 
 /// Why something is not allowed.
@@ -173,6 +177,9 @@ pub enum Denial {
     /// The user has none of the roles that a scope is for.
     #[error("the user's roles do not allow one of the scopes")]
     ScopeNotAllowed,
+    /// The caller's token is that of a client.
+    #[error("the call is for users, and the token is a client's own")]
+    NotAUser,
 }
 
 /// What stands in the way.
@@ -181,6 +188,9 @@ pub enum Obstacle {
     /// Nobody could administer any more.
     #[error("the last enabled administrator must stay one")]
     LastAdministrator,
+    /// The client is one of `[clients]`.
+    #[error("the client stands in the configuration, and is changed there")]
+    ClientConfigured,
 }
 
 /// What is out of reach.

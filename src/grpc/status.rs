@@ -93,6 +93,7 @@ fn refusal_reason(refusal: Refusal) -> &'static str {
         Refusal::RolledBack => "DATABASE_ROLLED_BACK",
         Refusal::ClientMismatch => "CLIENT_MISMATCH",
         Refusal::KeyRevoked => "KEY_REVOKED",
+        Refusal::InvalidClient => "INVALID_CLIENT",
     }
 }
 
@@ -103,12 +104,14 @@ fn denial_reason(denial: Denial) -> &'static str {
         Denial::NotForAdministration => "NOT_FOR_ADMINISTRATION",
         Denial::NotOwnSessions => "NOT_OWN_SESSIONS",
         Denial::ScopeNotAllowed => "SCOPE_NOT_ALLOWED",
+        Denial::NotAUser => "NOT_A_USER",
     }
 }
 
 fn obstacle_reason(obstacle: Obstacle) -> &'static str {
     match obstacle {
         Obstacle::LastAdministrator => "LAST_ADMINISTRATOR",
+        Obstacle::ClientConfigured => "CLIENT_CONFIGURED",
     }
 }
 
@@ -249,6 +252,7 @@ mod tests {
             R::RolledBack,
             R::ClientMismatch,
             R::KeyRevoked,
+            R::InvalidClient,
         ];
         let outages = [O::Store, O::StaleRevocations, O::NotReady, O::SigningKey];
         let mut errors = vec![AuthError::InvalidArgument(vec![
@@ -262,12 +266,14 @@ mod tests {
             D::NotForAdministration,
             D::NotOwnSessions,
             D::ScopeNotAllowed,
+            D::NotAUser,
         ];
         errors.extend(denials.map(AuthError::PermissionDenied));
         errors.push(AuthError::AlreadyExists("username"));
         errors.push(AuthError::NotFound("user"));
         errors.push(AuthError::Conflict("user"));
-        errors.push(AuthError::FailedPrecondition(Obstacle::LastAdministrator));
+        let obstacles = [Obstacle::LastAdministrator, Obstacle::ClientConfigured];
+        errors.extend(obstacles.map(AuthError::FailedPrecondition));
         let retry_after = Duration::from_millis(1500);
         errors.push(AuthError::Overloaded { work: "password hashing", retry_after });
         errors.push(AuthError::Throttled { retry_after: Duration::from_mins(15) });

@@ -199,9 +199,11 @@ pub(super) async fn sweep<DB: Engine>(
     let entries = entries.all().await?.len();
     let forgotten = unit.query(sql::DELETE_FORGOTTEN).bind(*now).bind(*limit);
     let forgotten = forgotten.all().await?.len();
+    let used = unit.query(sql::DELETE_ASSERTIONS).bind(now.minus(LEEWAY_MAX)).bind(*limit);
+    let used = used.all().await?.len();
     let audited = unit.query(sql::DELETE_OLD_AUDIT).bind(*audit_before).bind(*limit);
     let audited = audited.all().await?.len();
-    let removed = [expired, revoked, entries, forgotten, audited].map(|rows| rows as u64);
+    let removed = [expired, revoked, entries, forgotten, used, audited].map(|rows| rows as u64);
     let more = removed.iter().any(|rows| *rows >= u64::from(*limit));
     Ok(Swept { rows: removed.iter().sum(), more })
 }
