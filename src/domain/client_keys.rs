@@ -100,8 +100,12 @@ impl ClientKeys {
         if kids.len() == named { Ok(Self(keys)) } else { Err(NO_KEY) }
     }
 
-    /// The set as it is kept and shown: the same text for the same keys.
-    pub fn to_json(&self) -> String {
+    /// The set as it is kept and shown: the same text for the same keys, and
+    /// none where there are none.
+    pub fn to_text(&self) -> String {
+        if self.is_empty() {
+            return String::new();
+        }
         json!({ "keys": self.0.iter().map(ClientKey::to_json).collect::<Vec<_>>() }).to_string()
     }
 
@@ -225,7 +229,7 @@ mod tests {
             with(ec(), "use", json!("sig")),
         ]);
         let set = set.expect("two keys");
-        let text = set.to_json();
+        let text = set.to_text();
         assert!(!text.contains("x5t") && text.contains(r#""alg":"ES256""#), "{text}");
         assert_eq!(ClientKeys::parse(&text), Ok(set));
     }

@@ -265,7 +265,7 @@ pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
 }
 
 /// A span of time that is none of the odd ones which the message can hold.
-fn span(duration: prost_types::Duration) -> Result<Duration, &'static str> {
+pub(super) fn span(duration: prost_types::Duration) -> Result<Duration, &'static str> {
     if duration.seconds < 0 || duration.nanos < 0 {
         return Err("must not be negative");
     }

@@ -129,7 +129,7 @@ impl From<&ClientProfile> for ClientProfileRequest {
             rotation: policy.rotation,
             max_sessions_per_user: policy.max_sessions_per_user,
             allow_login: *allow_login,
-            jwks_json: if keys.is_empty() { String::new() } else { keys.to_json() },
+            jwks_json: keys.to_text(),
         }
     }
 }

@@ -40,8 +40,8 @@ pub struct UpdateClientRequest {
     pub id: ClientId,
     /// What the named fields are to be.
     pub profile: ClientProfileRequest,
-    /// The fields that change.
-    pub fields: Vec<ClientField>,
+    /// The fields that change, by their names: at least one.
+    pub fields: Vec<String>,
     /// The etag of what the caller has read; empty for whatever is there.
     pub etag: String,
 }
@@ -99,7 +99,7 @@ impl Auth {
     }
 
     /// The client of this id.
-    pub async fn client(&self, id: &ClientId) -> Result<Client, AuthError> {
+    pub async fn client(&self, id: &ClientId, _: &Administrator) -> Result<Client, AuthError> {
         self.is_stored(id)?;
         let found = self.store.client(id.clone()).await?;
         found.map(|standing| standing.client).ok_or(AuthError::NotFound("client"))
@@ -110,6 +110,7 @@ impl Auth {
         &self,
         after: Option<ClientId>,
         limit: u32,
+        _: &Administrator,
     ) -> Result<Vec<Client>, AuthError> {
         Ok(self.store.clients(after, limit).await?)
     }
@@ -122,10 +123,8 @@ impl Auth {
         admin: &Administrator,
     ) -> Result<Client, AuthError> {
         let UpdateClientRequest { id, profile, fields, etag } = request;
-        if fields.is_empty() {
-            return Err(AuthError::invalid("update_mask", "must name at least one field"));
-        }
-        let known = self.client(&id).await?;
+        let fields = check_mask(&fields)?;
+        let known = self.client(&id, admin).await?;
         if !etag.is_empty() && etag != known.etag.to_string() {
             return Err(AuthError::Conflict("client"));
         }
@@ -136,7 +135,8 @@ impl Auth {
         let wanted = wanted.check(&self.policy, self.proofs.as_ref());
         let profile = Box::new(wanted.map_err(AuthError::InvalidArgument)?);
         let names: Vec<_> = fields.iter().map(|field| field.name()).collect();
-        let change = ClientChange::Update { profile, fields: names.join(" ") };
+        let detail = format!("fields={}", names.join(","));
+        let change = ClientChange::Update { profile, detail };
         // What the rest of the fields are was read above: nobody may have
         // changed them since.
         let changed = self.change_client(id, Some(known.etag), change, admin).await?;
@@ -271,6 +271,15 @@ impl Auth {
         let id = random_uuid(self.entropy.as_ref())?;
         Ok((secret, NewSecret { id, digest }))
     }
+}
+
+fn check_mask(names: &[String]) -> Result<Vec<ClientField>, AuthError> {
+    let find = |name: &String| ClientField::ALL.iter().copied().find(|field| field.name() == name);
+    let fields = names.iter().map(find).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty());
+    fields.ok_or_else(|| {
+        let known: Vec<_> = ClientField::ALL.iter().map(|field| field.name()).collect();
+        AuthError::invalid("update_mask", format!("must name one or more of {}", known.join(", ")))
+    })
 }
 
 fn check_new_id(text: &str) -> Result<ClientId, FieldViolation> {

@@ -16,7 +16,6 @@ use super::{
 use crate::domain::{
     audit::{Action, Event},
     client::{Client, ClientProfile},
-    client_keys::ClientKeys,
     clock::Timestamp,
     error::Fault,
     id::ClientId,
@@ -182,7 +181,7 @@ fn draft(request: &ChangeClient, min_version: i64, reason: Reason) -> Draft {
 
 fn event(request: &ChangeClient) -> Event {
     let (action, detail) = match &request.change {
-        ClientChange::Update { fields, .. } => (Action::UpdateClient, fields.as_str()),
+        ClientChange::Update { detail, .. } => (Action::UpdateClient, detail.as_str()),
         ClientChange::Disable => (Action::DisableClient, ""),
         ClientChange::Enable => (Action::EnableClient, ""),
         ClientChange::Delete => (Action::DeleteClient, ""),
@@ -250,5 +249,5 @@ fn bind_profile<'u, DB: Engine>(query: Query<'u, DB>, profile: &ClientProfile) -
         .bind(policy.rotation == Rotation::On)
         .bind(policy.max_sessions_per_user)
         .bind(profile.allow_login)
-        .bind(Some(&profile.keys).filter(|keys| !keys.is_empty()).map(ClientKeys::to_json))
+        .bind(Some(profile.keys.to_text()).filter(|text| !text.is_empty()))
 }

@@ -94,8 +94,8 @@ pub enum ClientChange {
     Update {
         /// All of them, as they are to be.
         profile: Box<ClientProfile>,
-        /// The names of those that change, for the audit log.
-        fields: String,
+        /// What the audit log says of what is changed.
+        detail: String,
     },
     /// It is given nothing any more. Kills its tokens and sessions.
     Disable,
