@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-use super::profile::DISPLAY_NAME_MAX_LEN;
+use super::profile::check_display_name;
 
 /// The most audiences that a client may have to choose from.
 const AUDIENCES_MAX: usize = 64;
@@ -148,7 +148,7 @@ impl ClientProfileRequest {
         proofs: &dyn ClientProofs,
     ) -> Result<ClientProfile, Vec<FieldViolation>> {
         let mut check = Check { policy, violations: Vec::new() };
-        check.display_name(&self.display_name);
+        check.violations.extend(check_display_name(&self.display_name).err());
         let scopes = check.scopes("scopes", &self.scopes);
         let default_scopes = check.scopes("default_scopes", &self.default_scopes);
         if !default_scopes.iter().all(|scope| scopes.contains(scope)) {
@@ -175,14 +175,6 @@ impl ClientProfileRequest {
 impl Check<'_> {
     fn refuse(&mut self, field: &'static str, rule: impl Into<String>) {
         self.violations.push(FieldViolation::new(field, rule));
-    }
-
-    fn display_name(&mut self, name: &str) {
-        if name.len() > DISPLAY_NAME_MAX_LEN || name.chars().any(char::is_control) {
-            let rule =
-                format!("must be at most {DISPLAY_NAME_MAX_LEN} bytes without control characters");
-            self.refuse("display_name", rule);
-        }
     }
 
     fn audiences(&mut self, texts: &[String]) -> Vec<Audience> {
