@@ -10,7 +10,7 @@ use crate::{
     app::Core,
     config::Span,
     domain::{
-        client::{Client, StoredSecret},
+        client::{Client, ClientSecret, StoredSecret},
         clock::Timestamp,
         id::ClientId,
         policy::{Audience, Rotation},
@@ -204,7 +204,7 @@ async fn create(args: CreateArgs, global: &GlobalArgs, admin: &Administrator) ->
 /// The secret alone, so that it can go into a file or another program; with
 /// `--json`, beside the client.
 fn tell(made: &ClientWithSecret, json: bool) -> Outcome {
-    let secret = made.secret.as_ref().map(|secret| secret.expose());
+    let secret = made.secret.as_ref().map(ClientSecret::expose);
     if json {
         let mut value = as_json(&made.client);
         if let (Some(members), Some(secret)) = (value.as_object_mut(), secret) {
