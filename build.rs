@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.open_files([
         "tokenward/auth/v1/auth.proto",
         "tokenward/admin/v1/audit_service.proto",
+        "tokenward/admin/v1/client_service.proto",
         "tokenward/admin/v1/key_service.proto",
         "tokenward/admin/v1/one_time_token_service.proto",
         "tokenward/admin/v1/session_service.proto",
@@ -28,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .enum_attribute(".tokenward.admin.v1.KeyPurpose", "#[derive(Debug)]")
         .enum_attribute(".tokenward.admin.v1.KeyState", "#[derive(Debug)]")
         .enum_attribute(".tokenward.admin.v1.VerifiableIdentifier", "#[derive(Debug)]")
+        .enum_attribute(".tokenward.admin.v1.Rotation", "#[derive(Debug)]")
         .compile_fds(without_comments(compiler.file_descriptor_set()))?;
     Ok(())
 }

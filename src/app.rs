@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Settings,
     crypto::{
+        client_proofs::AwsLcProofs,
         cost::HashingParams,
         digest::sha256,
         entropy::SystemEntropy,
@@ -170,6 +171,7 @@ impl Core {
             store: Arc::clone(&store),
             keys,
             passwords: Arc::new(passwords),
+            proofs: Arc::new(AwsLcProofs),
             index: Arc::clone(&index),
             clock: Arc::clone(&environment.clock),
             entropy: Arc::clone(&environment.entropy),

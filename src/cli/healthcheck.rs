@@ -13,7 +13,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{Failure, GlobalArgs, Outcome, client, output};
+use super::{Failure, GlobalArgs, Outcome, connection, output};
 use crate::config::Span;
 
 const EXAMPLES: &str = "\
@@ -78,7 +78,7 @@ async fn ask(
     service: &str,
     timeout: Duration,
 ) -> anyhow::Result<ServingStatus> {
-    let channel = client::connect(url, ca, timeout)
+    let channel = connection::connect(url, ca, timeout)
         .await
         .map_err(|error| error.context(format!("{url} cannot be reached")))?;
     let request = HealthCheckRequest { service: service.to_owned() };

@@ -8,6 +8,7 @@
 mod audit;
 mod client;
 mod config;
+mod connection;
 mod healthcheck;
 mod import;
 mod import_row;
@@ -100,6 +101,9 @@ enum Command {
     /// make one-time tokens for them.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Make, list, disable, enable and delete clients that have tokens of their own.
+    #[command(subcommand)]
+    Client(client::ClientCommand),
     /// Read the audit log, and check that it is whole.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -179,6 +183,7 @@ impl Cli {
             Command::Migrate(args) => migrate::run(args, global).await,
             Command::Keys(command) => keys::run(command, global).await,
             Command::User(command) => user::run(command, global).await,
+            Command::Client(command) => client::run(command, global).await,
             Command::Audit(command) => audit::run(command, global).await,
             Command::Token(command) => token::run(command),
             Command::Revoke(command) => revoke::run(command, global).await,

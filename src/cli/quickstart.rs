@@ -13,7 +13,9 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{Failure, GlobalArgs, Outcome, client, keys, prepare_data_dir, serve, start_logging};
+use super::{
+    Failure, GlobalArgs, Outcome, connection, keys, prepare_data_dir, serve, start_logging,
+};
 use crate::{
     app::{Access, Core, Environment, Server},
     config::Settings,
@@ -116,7 +118,7 @@ impl Tour {
 
     async fn run(&self) -> anyhow::Result<()> {
         println!("gRPC listens on {}, HTTP on {}.\n", self.grpc, self.http);
-        let channel = client::connect(&format!("http://{}", self.grpc), None, TIMEOUT).await?;
+        let channel = connection::connect(&format!("http://{}", self.grpc), None, TIMEOUT).await?;
         ready(channel.clone()).await?;
         let mut auth = AuthServiceClient::new(channel);
 
@@ -148,7 +150,7 @@ impl Tour {
     }
 
     async fn fetch_jwks(&self) -> anyhow::Result<()> {
-        let (status, body) = client::get(&self.http, "/.well-known/jwks.json").await?;
+        let (status, body) = connection::get(&self.http, "/.well-known/jwks.json").await?;
         ensure!(status == 200, "the JWKS answered {status}");
         let jwks: Value = serde_json::from_slice(&body)?;
         let kids = jwks.pointer("/keys").and_then(Value::as_array).map_or(0, Vec::len);

@@ -7,7 +7,9 @@
 //! keys in the order in which they sign. [`workers`] are the threads on which
 //! everything slow runs, [`password`] is the other thing that is slow. What
 //! passwords were hashed with, by us or by others, `stored_hash` tells apart.
+//! [`client_proofs`] checks the secrets and signatures of clients.
 
+pub mod client_proofs;
 pub mod cost;
 pub mod digest;
 pub mod entropy;

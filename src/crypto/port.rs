@@ -7,6 +7,8 @@ use bytes::Bytes;
 
 pub use super::key_info::{KeyInfo, KeyState};
 use crate::domain::{
+    client::SecretDigest,
+    client_keys::ClientKey,
     clock::Timestamp,
     error::{AuthError, Fault, Outage},
     password::{InvalidPasswordHash, Password, PasswordHash},
@@ -93,6 +95,22 @@ pub trait Passwords: Send + Sync + 'static {
     /// counted, and a one-time token be found again, without being kept. The
     /// same on every replica.
     fn fingerprint(&self, text: &str) -> Fingerprint;
+}
+
+/// Checks what clients prove who they are with. In memory, and so fast that
+/// nobody has to wait for threads.
+pub trait ClientProofs: Send + Sync + 'static {
+    /// What is kept of a secret.
+    fn digest(&self, secret: &str) -> SecretDigest;
+
+    /// Are they the same? Takes the same time whatever they are.
+    fn is_same(&self, one: &SecretDigest, other: &SecretDigest) -> bool;
+
+    /// Are the numbers of this key those of a key?
+    fn is_key(&self, key: &ClientKey) -> bool;
+
+    /// Is it the key's signature, by its one algorithm, of the message?
+    fn is_signature(&self, key: &ClientKey, message: &str, signature: &[u8]) -> bool;
 }
 
 /// A cryptographic operation that gave no result.

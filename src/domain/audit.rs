@@ -139,6 +139,20 @@ actions! {
     ResetPassword = "RESET_PASSWORD";
     /// Whoever had such a token showed that the identifier is theirs.
     VerifyIdentifier = "VERIFY_IDENTIFIER";
+    /// An administrator made a client.
+    CreateClient = "CREATE_CLIENT";
+    /// A client has other settings.
+    UpdateClient = "UPDATE_CLIENT";
+    /// A client is given nothing any more, and nobody logs in on it.
+    DisableClient = "DISABLE_CLIENT";
+    /// A client is given tokens again.
+    EnableClient = "ENABLE_CLIENT";
+    /// A client is gone.
+    DeleteClient = "DELETE_CLIENT";
+    /// A client has a new secret.
+    RotateClientSecret = "ROTATE_CLIENT_SECRET";
+    /// A client asked for a token of its own. Told in lines only.
+    IssueClientToken = "ISSUE_CLIENT_TOKEN";
 }
 
 /// How it ended.

@@ -51,6 +51,39 @@ pub fn is_reserved(name: &str) -> bool {
     OURS.iter().chain(&FOREIGN).any(|reserved| reserved.eq_ignore_ascii_case(name))
 }
 
+/// In whose name an access token acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A user who has logged in.
+    User(UserClaims),
+    /// The client itself: `sub` is its `client_id` (RFC 9068 section 2.2), which
+    /// is no UUID and so no user's.
+    Client,
+}
+
+/// What only the access tokens of users say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserClaims {
+    /// `sub`
+    pub id: UserId,
+    /// `sid`
+    pub session_id: SessionId,
+    /// `auth_time`
+    pub auth_time: Timestamp,
+    /// `amr` (RFC 8176)
+    pub amr: Vec<String>,
+    /// `roles`; absent when empty.
+    pub roles: Vec<Role>,
+    /// `name`
+    pub name: Option<String>,
+    /// `email`
+    pub email: Option<String>,
+}
+
+/// Claims by which the token of a user is told from that of a client, which
+/// has none of them.
+const OF_USERS: [&str; 6] = ["sid", "auth_time", "amr", "roles", "name", "email"];
+
 /// The claims of an access token (RFC 9068 section 2.2). Times have whole
 /// seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +92,8 @@ pub struct AccessClaims {
     pub issuer: String,
     /// `aud`; never empty. One is written as a string, several as an array.
     pub audience: Vec<Audience>,
-    /// `sub`
-    pub subject: UserId,
+    /// `sub`, and what belongs to it.
+    pub subject: Subject,
     /// `client_id`
     pub client_id: ClientId,
     /// `iat`
@@ -69,54 +102,57 @@ pub struct AccessClaims {
     pub expires_at: Timestamp,
     /// `jti`
     pub token_id: TokenId,
-    /// `sid`
-    pub session_id: SessionId,
-    /// `auth_time`
-    pub auth_time: Timestamp,
-    /// `amr` (RFC 8176)
-    pub amr: Vec<String>,
     /// `scope`; absent when empty.
     pub scopes: Scopes,
-    /// `roles`; absent when empty.
-    pub roles: Vec<Role>,
-    /// `name`
-    pub name: Option<String>,
-    /// `email`
-    pub email: Option<String>,
-    /// `ver`: the session's user version.
+    /// `ver`: the session's user version; of a client, the version floor when
+    /// the token was issued.
     pub user_version: i64,
-    /// `cver`: the session's client version.
+    /// `cver`: the client's version, at login for a session.
     pub client_version: i64,
     /// What the configuration adds. Written last, and not read back.
     pub custom: Map<String, Value>,
 }
 
 impl AccessClaims {
+    /// What the token says of its user; `None` for the token of a client.
+    pub fn user(&self) -> Option<&UserClaims> {
+        match &self.subject {
+            Subject::User(user) => Some(user),
+            Subject::Client => None,
+        }
+    }
+
+    /// The roles of its user. Clients have none.
+    pub fn roles(&self) -> &[Role] {
+        self.user().map_or(&[], |user| &user.roles)
+    }
+
+    /// `sub`
+    pub fn subject(&self) -> String {
+        self.user().map_or_else(|| self.client_id.to_string(), |user| user.id.to_string())
+    }
+
     /// The JSON text, the same bytes for the same claims.
     pub fn to_json(&self) -> String {
         let mut claims = Map::new();
         let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         put("iss", json!(self.issuer));
         put("aud", audience_value(&self.audience));
-        put("sub", json!(self.subject.to_string()));
+        put("sub", json!(self.subject()));
         put("client_id", json!(self.client_id.as_str()));
         put("iat", json!(self.issued_at.seconds()));
         put("exp", json!(self.expires_at.seconds()));
         put("jti", json!(self.token_id.to_string()));
-        put("sid", json!(self.session_id.to_string()));
-        put("auth_time", json!(self.auth_time.seconds()));
-        put("amr", json!(self.amr));
+        if let Some(user) = self.user() {
+            put("sid", json!(user.session_id.to_string()));
+            put("auth_time", json!(user.auth_time.seconds()));
+            put("amr", json!(user.amr));
+        }
         if !self.scopes.is_empty() {
             put("scope", json!(self.scopes.to_string()));
         }
-        if !self.roles.is_empty() {
-            put("roles", self.roles.iter().map(Role::as_str).collect());
-        }
-        if let Some(name) = &self.name {
-            put("name", json!(name));
-        }
-        if let Some(email) = &self.email {
-            put("email", json!(email));
+        if let Some(user) = self.user() {
+            user.put_profile(&mut put);
         }
         put("ver", json!(self.user_version));
         put("cver", json!(self.client_version));
@@ -147,24 +183,62 @@ impl AccessClaims {
         if object.contains("nbf") && numeric_date(object, "nbf")? > issued_at {
             return Err(InvalidJson);
         }
+        let client_id = parse_one(object.string("client_id")?, ClientId::parse)?;
         Ok(Self {
             issuer: object.string("iss")?.to_owned(),
             audience: parse_each(&object.string_or_strings("aud")?, Audience::parse)?,
-            subject: parse_one(object.string("sub")?, UserId::parse)?,
-            client_id: parse_one(object.string("client_id")?, ClientId::parse)?,
+            subject: Subject::from_object(object, &client_id)?,
+            client_id,
             issued_at,
             expires_at,
             token_id: parse_one(object.string("jti")?, TokenId::parse)?,
-            session_id: parse_one(object.string("sid")?, SessionId::parse)?,
-            auth_time: numeric_date(object, "auth_time")?,
-            amr: object.strings("amr")?,
             scopes: parse_one(object.optional_string("scope")?.unwrap_or_default(), Scopes::parse)?,
-            roles: parse_each(&object.strings("roles")?, Role::parse)?,
-            name: object.optional_string("name")?.map(str::to_owned),
-            email: object.optional_string("email")?.map(str::to_owned),
             user_version: version(object, "ver")?,
             client_version: version(object, "cver")?,
             custom: Map::new(),
+        })
+    }
+}
+
+impl Subject {
+    /// Whose id is a UUID is a user, whatever else the token says.
+    fn from_object(object: &StrictObject, client_id: &ClientId) -> Result<Self, InvalidJson> {
+        let subject = object.string("sub")?;
+        if let Ok(id) = UserId::parse(subject) {
+            return UserClaims::from_object(object, id).map(Self::User);
+        }
+        let is_client = subject == client_id.as_str() && !client_id.is_uuid();
+        if is_client && !OF_USERS.iter().any(|name| object.contains(name)) {
+            Ok(Self::Client)
+        } else {
+            Err(InvalidJson)
+        }
+    }
+}
+
+impl UserClaims {
+    /// What stands behind the scopes.
+    fn put_profile(&self, put: &mut impl FnMut(&str, Value) -> Option<Value>) {
+        if !self.roles.is_empty() {
+            put("roles", self.roles.iter().map(Role::as_str).collect());
+        }
+        if let Some(name) = &self.name {
+            put("name", json!(name));
+        }
+        if let Some(email) = &self.email {
+            put("email", json!(email));
+        }
+    }
+
+    fn from_object(object: &StrictObject, id: UserId) -> Result<Self, InvalidJson> {
+        Ok(Self {
+            id,
+            session_id: parse_one(object.string("sid")?, SessionId::parse)?,
+            auth_time: numeric_date(object, "auth_time")?,
+            amr: object.strings("amr")?,
+            roles: parse_each(&object.strings("roles")?, Role::parse)?,
+            name: object.optional_string("name")?.map(str::to_owned),
+            email: object.optional_string("email")?.map(str::to_owned),
         })
     }
 }
@@ -266,4 +340,58 @@ fn parse_each<T, E>(
     parse: fn(&str) -> Result<T, E>,
 ) -> Result<Vec<T>, InvalidJson> {
     texts.iter().map(|text| parse_one(text, parse)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_client() -> Map<String, Value> {
+        let token = json!({
+            "iss": "https://auth.example", "aud": "api", "sub": "worker", "client_id": "worker",
+            "iat": 1_800_000_000, "exp": 1_800_000_900,
+            "jti": "018f3a5e-7c1b-7d2e-8f3a-1b2c3d4e5f60", "scope": "read", "ver": 0, "cver": 1,
+        });
+        token.as_object().cloned().unwrap_or_default()
+    }
+
+    fn parse(claims: Map<String, Value>) -> Option<AccessClaims> {
+        AccessClaims::parse(Value::Object(claims).to_string().as_bytes()).ok()
+    }
+
+    #[test]
+    fn the_token_of_a_client_is_written_as_it_is_read() {
+        let claims = parse(of_client()).expect("the token of a client");
+        assert_eq!(claims.subject, Subject::Client);
+        assert_eq!(claims.to_json(), Value::Object(of_client()).to_string());
+    }
+
+    /// Neither can be made into the other by what is added or left out.
+    #[test]
+    fn ad_17_users_and_clients_are_not_mixed_up() {
+        for (name, value) in [
+            ("sid", json!("018f3a5e-7c1b-7d2e-8f3a-1b2c3d4e5f60")),
+            ("auth_time", json!(1_800_000_000)),
+            ("amr", json!([])),
+            ("roles", json!([])),
+            ("name", json!("")),
+            ("email", Value::Null),
+            ("sub", json!("other")),
+            ("sub", json!("018f3a5e-7c1b-7d2e-8f3a-1b2c3d4e5f60")),
+            ("sub", json!("")),
+            ("client_id", json!("other")),
+        ] {
+            let mut claims = of_client();
+            claims.insert(name.to_owned(), value);
+            assert_eq!(parse(claims), None, "{name}");
+        }
+        let uuids = ["018f3a5e-7c1b-7d2e-8f3a-1b2c3d4e5f60", "018f3a5e7c1b7d2e8f3a1b2c3d4e5f60"];
+        for id in uuids {
+            let mut claims = of_client();
+            for name in ["sub", "client_id"] {
+                claims.insert(name.to_owned(), json!(id));
+            }
+            assert_eq!(parse(claims), None, "{id}");
+        }
+    }
 }

@@ -85,10 +85,11 @@ pub fn check_together(audiences: &[&CustomClaims]) -> Result<(), InvalidClaims> 
 
 /// The custom claims of a token for these audiences, beside its own `claims`.
 /// What the account does not have is left out: the claim, or the entry of the
-/// table or list that it would stand in.
+/// table or list that it would stand in. So is all of users and sessions in the
+/// token of a client, which has no account.
 pub fn render(
     audiences: &[&CustomClaims],
-    account: &Account,
+    account: Option<&Account>,
     claims: &AccessClaims,
 ) -> Result<Map<String, Value>, InvalidClaims> {
     let facts = Facts { account, claims };

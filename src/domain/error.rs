@@ -164,6 +164,10 @@ pub enum Refusal {
     /// or expired; nobody outside learns which.
     #[error("the one-time token is not valid")]
     InvalidOneTimeToken,
+    /// A client's own call: unknown or disabled client, wrong secret or
+    /// assertion; nobody outside learns which.
+    #[error("the client or its credentials are wrong")]
+    InvalidClient,
 }
 
 /// Why something is not allowed.
@@ -184,6 +188,9 @@ pub enum Denial {
     /// The user has none of the roles that a scope is for.
     #[error("the user's roles do not allow one of the scopes")]
     ScopeNotAllowed,
+    /// The caller's token is that of a client.
+    #[error("the call is for users, and the token is a client's own")]
+    NotAUser,
 }
 
 /// What stands in the way.
@@ -195,6 +202,9 @@ pub enum Obstacle {
     /// The user is disabled, and gets no one-time token.
     #[error("the user is disabled")]
     UserDisabled,
+    /// The client is one of `[clients]`.
+    #[error("the client stands in the configuration, and is changed there")]
+    ClientConfigured,
 }
 
 /// What is out of reach.

@@ -77,6 +77,12 @@ impl ClientId {
         }
     }
 
+    /// Could it be taken for the id of a user? Such a client can have no
+    /// tokens of its own.
+    pub fn is_uuid(&self) -> bool {
+        Uuid::try_parse(&self.0).is_ok()
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,5 +1,6 @@
-//! What a session's tokens say. Every claim of a rotating session is derived
-//! from what is stored, so that any replica mints the identical token again.
+//! What the tokens of sessions and of clients say. Every claim of a rotating
+//! session is derived from what is stored, so that any replica mints the
+//! identical token again.
 
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use uuid::Uuid;
 
 use super::{
     account::Account,
-    claims::{AccessClaims, RefreshClaims},
+    claims::{AccessClaims, RefreshClaims, Subject, UserClaims},
     clock::Timestamp,
     custom_claims::{self, InvalidClaims},
     id::{SessionId, TokenId},
-    policy::{Lifetimes, Policy},
+    policy::{Grant, Lifetimes, Policy},
     session::Session,
 };
 
@@ -49,23 +50,69 @@ pub fn access_claims(
     let claims = AccessClaims {
         issuer: policy.issuer.clone(),
         audience: session.audience.clone(),
-        subject: session.user_id,
+        subject: Subject::User(UserClaims {
+            id: session.user_id,
+            session_id: session.id,
+            // Never later than `iat`, which is set back by as much.
+            auth_time: issued_at(policy, session.auth_time),
+            amr: session.amr.clone(),
+            roles: account.roles.clone(),
+            name: account.display_name.clone(),
+            email: account.email.clone(),
+        }),
         client_id: session.client_id.clone(),
         issued_at: issued_at(policy, at),
         expires_at: access_token_end(policy, lifetimes, session, at, token_id),
         token_id,
-        session_id: session.id,
-        // Never later than `iat`, which is set back by as much.
-        auth_time: issued_at(policy, session.auth_time),
-        amr: session.amr.clone(),
         scopes: policy.scopes_for(&session.scopes, &account.roles),
-        roles: account.roles.clone(),
-        name: account.display_name.clone(),
-        email: account.email.clone(),
         user_version: session.user_version,
         client_version: session.client_version,
         custom: Map::new(),
     };
+    with_custom_claims(policy, Some(account), claims)
+}
+
+/// The versions that the token of a client is issued at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientVersions {
+    /// The client's own.
+    pub client: i64,
+    /// The version floor: so a revocation of everything kills the token too.
+    pub floor: i64,
+}
+
+/// The claims of an access token of a client itself, without any user. Its
+/// scopes are those that the client was granted: what is for some roles only
+/// is among them because its own settings name it.
+pub fn client_claims(
+    policy: &Policy,
+    lifetimes: &Lifetimes,
+    grant: Grant,
+    versions: ClientVersions,
+    at: Timestamp,
+    token_id: TokenId,
+) -> Result<AccessClaims, InvalidClaims> {
+    let claims = AccessClaims {
+        issuer: policy.issuer.clone(),
+        audience: grant.audience,
+        subject: Subject::Client,
+        client_id: grant.client_id,
+        issued_at: issued_at(policy, at),
+        expires_at: life_end(policy, lifetimes, at, token_id),
+        token_id,
+        scopes: grant.scopes,
+        user_version: versions.floor,
+        client_version: versions.client,
+        custom: Map::new(),
+    };
+    with_custom_claims(policy, None, claims)
+}
+
+fn with_custom_claims(
+    policy: &Policy,
+    account: Option<&Account>,
+    claims: AccessClaims,
+) -> Result<AccessClaims, InvalidClaims> {
     let custom = custom_claims::render(&policy.custom_claims(&claims.audience), account, &claims)?;
     Ok(AccessClaims { custom, ..claims })
 }
@@ -79,10 +126,14 @@ pub fn access_token_end(
     at: Timestamp,
     token_id: TokenId,
 ) -> Timestamp {
-    let life = lifetimes.access.saturating_sub(jitter(token_id, lifetimes.access));
     let idle_end = session.idle_expires_at.map_or(session.expires_at, Timestamp::floor_to_second);
-    let end = issued_at(policy, at).plus(life).floor_to_second();
-    end.min(session.expires_at).min(idle_end)
+    life_end(policy, lifetimes, at, token_id).min(session.expires_at).min(idle_end)
+}
+
+/// Where nothing ends it sooner.
+fn life_end(policy: &Policy, lifetimes: &Lifetimes, at: Timestamp, token_id: TokenId) -> Timestamp {
+    let life = lifetimes.access.saturating_sub(jitter(token_id, lifetimes.access));
+    issued_at(policy, at).plus(life).floor_to_second()
 }
 
 /// The claims of the newest refresh token of `session`.

@@ -79,6 +79,13 @@ impl StrictObject {
         }
     }
 
+    /// A required array of objects.
+    pub fn objects(&self, name: &str) -> Result<Vec<Self>, InvalidJson> {
+        let Some(Value::Array(items)) = self.0.get(name) else { return Err(InvalidJson) };
+        let object = |item: &Value| item.as_object().cloned().map(Self).ok_or(InvalidJson);
+        items.iter().map(object).collect()
+    }
+
     /// The names of all members, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

@@ -4,8 +4,11 @@
 //! JSON over HTTP and database rows lives at the edges, never here.
 
 pub mod account;
+pub mod assertion;
 pub mod audit;
 pub mod claims;
+pub mod client;
+pub mod client_keys;
 pub mod clock;
 pub mod custom_claims;
 pub mod entropy;

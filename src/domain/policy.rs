@@ -135,7 +135,7 @@ pub struct Lifetimes {
 }
 
 /// What one client may have.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientPolicy {
     /// Audiences it may ask for; the first is the default. Never empty.
     pub audiences: Vec<Audience>,
@@ -178,7 +178,7 @@ pub struct Policy {
     pub replay_window: Duration,
     /// The client of callers that name none.
     pub default_client: ClientId,
-    /// Every client.
+    /// Every client of the configuration. Others are in the store.
     pub clients: BTreeMap<ClientId, ClientPolicy>,
     /// Scopes that only users with one of these roles are given. What is not
     /// here goes to everybody whose client may ask for it.
@@ -204,7 +204,8 @@ pub struct Policy {
     pub audit_failed_identifiers: bool,
 }
 
-/// What a login was granted; the session remembers it.
+/// What a login was granted, which the session remembers, or a client for
+/// itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The client.
@@ -215,41 +216,32 @@ pub struct Grant {
     pub scopes: Scopes,
 }
 
-impl Policy {
-    /// The client of that name, or the default one for an empty name.
-    pub fn client(&self, name: &str) -> Result<(&ClientId, &ClientPolicy), AuthError> {
-        let unknown = || AuthError::invalid("client_id", "must be the id of a configured client");
-        let id = match name {
-            "" => self.default_client.clone(),
-            _ => ClientId::parse(name).map_err(|_| unknown())?,
-        };
-        self.clients.get_key_value(&id).ok_or_else(unknown)
-    }
-
-    /// Checks what a login asks for against what its client may have.
+impl ClientPolicy {
+    /// Checks what the client `id` asks for against what it may have.
     pub fn grant(
         &self,
-        client_id: &str,
+        id: ClientId,
         audience: &[String],
         scope: &str,
-    ) -> Result<(Grant, &ClientPolicy), AuthError> {
-        let (client_id, client) = self.client(client_id)?;
+    ) -> Result<Grant, AuthError> {
         let mut violations = Vec::new();
-        let audience = granted_audience(client, audience).unwrap_or_else(|rule| {
+        let audience = granted_audience(self, audience).unwrap_or_else(|rule| {
             violations.push(FieldViolation::new("audience", rule));
             Vec::new()
         });
-        let scopes = granted_scopes(client, scope).unwrap_or_else(|rule| {
+        let scopes = granted_scopes(self, scope).unwrap_or_else(|rule| {
             violations.push(FieldViolation::new("scope", rule));
             Scopes::default()
         });
         if violations.is_empty() {
-            Ok((Grant { client_id: client_id.clone(), audience, scopes }, client))
+            Ok(Grant { client_id: id, audience, scopes })
         } else {
             Err(AuthError::InvalidArgument(violations))
         }
     }
+}
 
+impl Policy {
     /// Narrows what a client was granted to what a user with these roles may
     /// have. What was `asked` for is refused, what comes by default left out.
     pub fn narrow(&self, grant: Grant, asked: &str, roles: &[Role]) -> Result<Grant, AuthError> {

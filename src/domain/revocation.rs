@@ -69,6 +69,10 @@ pub enum Reason {
     RolesNarrowed,
     /// The user has another password.
     PasswordChanged,
+    /// The client was disabled.
+    ClientDisabled,
+    /// The client was deleted, or is the second one of its id.
+    ClientDeleted,
     /// A reason that a newer version wrote.
     Other(String),
 }
@@ -86,6 +90,8 @@ impl Reason {
             Self::UserDeleted => "USER_DELETED",
             Self::RolesNarrowed => "ROLES_NARROWED",
             Self::PasswordChanged => "PASSWORD_CHANGED",
+            Self::ClientDisabled => "CLIENT_DISABLED",
+            Self::ClientDeleted => "CLIENT_DELETED",
             Self::Other(text) => text,
         }
     }
@@ -102,6 +108,8 @@ impl Reason {
             Self::UserDeleted,
             Self::RolesNarrowed,
             Self::PasswordChanged,
+            Self::ClientDisabled,
+            Self::ClientDeleted,
         ];
         let found = known.into_iter().find(|reason| reason.as_str() == text);
         found.unwrap_or_else(|| Self::Other(text.to_owned()))
@@ -217,13 +225,14 @@ impl RevocationIndex {
     /// Is the token with these claims, signed by `kid`, dead?
     pub fn kills(&self, claims: &AccessClaims, kid: &KeyId) -> Option<Killed> {
         let above = |version: i64| move |mark: &&Mark| version < mark.min_version;
-        let user = above(claims.user_version);
+        let version = above(claims.user_version);
+        let user = claims.user();
         let by_key = self.keys.get(kid);
         by_key
-            .or_else(|| self.sessions.get(&claims.session_id))
-            .or_else(|| self.users.get(&claims.subject).filter(user))
+            .or_else(|| self.sessions.get(&user?.session_id))
+            .or_else(|| self.users.get(&user?.id).filter(version))
             .or_else(|| self.clients.get(&claims.client_id).filter(above(claims.client_version)))
-            .or_else(|| self.all.as_ref().filter(user))
+            .or_else(|| self.all.as_ref().filter(version))
             .map(|mark| Killed {
                 at: mark.at,
                 reason: mark.reason.clone(),

@@ -37,6 +37,16 @@ impl AuthService for AuthEdge {
         Ok(Response::new(logged_in.into()))
     }
 
+    async fn issue_client_token(
+        &self,
+        request: Request<pb::IssueClientTokenRequest>,
+    ) -> Result<Response<pb::IssueClientTokenResponse>, Status> {
+        let caller = caller(&request);
+        let tokens = self.auth.issue_client_token(request.into_inner().into(), &caller).await?;
+        let tokens = Some(tokens.into());
+        Ok(Response::new(pb::IssueClientTokenResponse { tokens }))
+    }
+
     async fn refresh(
         &self,
         request: Request<pb::RefreshRequest>,
@@ -110,7 +120,7 @@ impl AuthService for AuthEdge {
         let claims = self.auth.authenticate(bearer(request.metadata())?).await?;
         let pb::ListSessionsRequest { page_size, page_token } = request.into_inner();
         let page = self.auth.list_sessions(&claims, page_size, &page_token).await?;
-        Ok(Response::new(convert::session_page(page, claims.session_id)))
+        Ok(Response::new(page.into()))
     }
 
     async fn change_password(

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::{
     domain::{
         account::Role,
+        claims::{Subject, UserClaims},
         clock::Timestamp,
         error::AuthError,
         id::SessionId,
@@ -17,6 +18,7 @@ use crate::{
     },
     service::{
         change_password::{ChangePasswordRequest, ChangedPassword},
+        client_token::{ClientProof, ClientTokenRequest},
         index::Needs,
         login::{LoggedIn, LoginRequest},
         profile::ProfileRequest,
@@ -47,6 +49,22 @@ impl From<pb::LoginRequest> for LoginRequest {
     }
 }
 
+impl From<pb::IssueClientTokenRequest> for ClientTokenRequest {
+    fn from(request: pb::IssueClientTokenRequest) -> Self {
+        use pb::issue_client_token_request::Credentials;
+        let proof = request.credentials.map(|credentials| match credentials {
+            Credentials::ClientSecret(secret) => ClientProof::Secret(secret.into()),
+            Credentials::ClientAssertion(text) => ClientProof::Assertion(text.into()),
+        });
+        Self {
+            client_id: request.client_id,
+            proof,
+            audience: request.audience,
+            scope: request.scope,
+        }
+    }
+}
+
 impl From<LoggedIn> for pb::LoginResponse {
     fn from(logged_in: LoggedIn) -> Self {
         Self {
@@ -65,7 +83,7 @@ impl From<TokenPair> for pb::TokenPair {
             token_type: "Bearer".to_owned(),
             expire_time: Some(timestamp(pair.expires_at)),
             refresh_token: refresh_token.unwrap_or_default().to_owned(),
-            session_expire_time: Some(timestamp(pair.session_expires_at)),
+            session_expire_time: pair.session_expires_at.map(timestamp),
             refresh_after: Some(timestamp(pair.refresh_after)),
             scope: pair.scopes.to_string(),
         }
@@ -173,29 +191,53 @@ impl From<Killed> for pb::Revocation {
 
 impl From<TokenClaims> for pb::Claims {
     fn from(TokenClaims { claims, json }: TokenClaims) -> Self {
+        let subject = claims.subject();
+        let of_user = match claims.subject {
+            Subject::User(user) => user.into(),
+            Subject::Client => Self::default(),
+        };
         Self {
             issuer: claims.issuer,
-            subject: claims.subject.to_string(),
+            subject,
             audience: texts(&claims.audience, Audience::as_str),
             client_id: claims.client_id.as_str().to_owned(),
             token_id: claims.token_id.to_string(),
-            session_id: claims.session_id.to_string(),
             issue_time: Some(timestamp(claims.issued_at)),
             expire_time: Some(timestamp(claims.expires_at)),
-            auth_time: Some(timestamp(claims.auth_time)),
-            authentication_methods: claims.amr,
             scopes: scopes(&claims.scopes),
-            roles: texts(&claims.roles, Role::as_str),
-            name: claims.name.unwrap_or_default(),
-            email: claims.email.unwrap_or_default(),
             json,
+            ..of_user
         }
     }
 }
 
-/// A page of sessions, of which one is the caller's.
-pub(super) fn session_page(page: SessionPage, current: SessionId) -> pb::ListSessionsResponse {
-    let convert = |session: Session| pb::Session {
+/// What only the tokens of users say.
+impl From<UserClaims> for pb::Claims {
+    fn from(user: UserClaims) -> Self {
+        Self {
+            session_id: user.session_id.to_string(),
+            auth_time: Some(timestamp(user.auth_time)),
+            authentication_methods: user.amr,
+            roles: texts(&user.roles, Role::as_str),
+            name: user.name.unwrap_or_default(),
+            email: user.email.unwrap_or_default(),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<SessionPage> for pb::ListSessionsResponse {
+    fn from(SessionPage { sessions, next, current }: SessionPage) -> Self {
+        Self {
+            sessions: sessions.into_iter().map(|session| listed(session, current)).collect(),
+            next_page_token: next.map(|id| id.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+/// A session as the one who is in `current` sees it.
+fn listed(session: Session, current: SessionId) -> pb::Session {
+    pb::Session {
         session_id: session.id.to_string(),
         client_id: session.client_id.as_str().to_owned(),
         label: session.label,
@@ -206,10 +248,6 @@ pub(super) fn session_page(page: SessionPage, current: SessionId) -> pb::ListSes
         current: session.id == current,
         ip_address: session.ip,
         user_agent: session.user_agent,
-    };
-    pb::ListSessionsResponse {
-        sessions: page.sessions.into_iter().map(convert).collect(),
-        next_page_token: page.next.map(|id| id.to_string()).unwrap_or_default(),
     }
 }
 
@@ -227,7 +265,7 @@ pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
 }
 
 /// A span of time that is none of the odd ones which the message can hold.
-fn span(duration: prost_types::Duration) -> Result<Duration, &'static str> {
+pub(super) fn span(duration: prost_types::Duration) -> Result<Duration, &'static str> {
     if duration.seconds < 0 || duration.nanos < 0 {
         return Err("must not be negative");
     }

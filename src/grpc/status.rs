@@ -95,6 +95,7 @@ fn refusal_reason(refusal: Refusal) -> &'static str {
         Refusal::ClientMismatch => "CLIENT_MISMATCH",
         Refusal::KeyRevoked => "KEY_REVOKED",
         Refusal::InvalidOneTimeToken => "INVALID_ONE_TIME_TOKEN",
+        Refusal::InvalidClient => "INVALID_CLIENT",
     }
 }
 
@@ -105,6 +106,7 @@ fn denial_reason(denial: Denial) -> &'static str {
         Denial::NotForAdministration => "NOT_FOR_ADMINISTRATION",
         Denial::NotOwnSessions => "NOT_OWN_SESSIONS",
         Denial::ScopeNotAllowed => "SCOPE_NOT_ALLOWED",
+        Denial::NotAUser => "NOT_A_USER",
     }
 }
 
@@ -112,6 +114,7 @@ fn obstacle_reason(obstacle: Obstacle) -> &'static str {
     match obstacle {
         Obstacle::LastAdministrator => "LAST_ADMINISTRATOR",
         Obstacle::UserDisabled => "USER_DISABLED",
+        Obstacle::ClientConfigured => "CLIENT_CONFIGURED",
     }
 }
 
@@ -253,6 +256,7 @@ mod tests {
             R::ClientMismatch,
             R::KeyRevoked,
             R::InvalidOneTimeToken,
+            R::InvalidClient,
         ];
         let outages = [O::Store, O::StaleRevocations, O::NotReady, O::SigningKey];
         let mut errors = vec![AuthError::InvalidArgument(vec![
@@ -266,12 +270,14 @@ mod tests {
             D::NotForAdministration,
             D::NotOwnSessions,
             D::ScopeNotAllowed,
+            D::NotAUser,
         ];
         errors.extend(denials.map(AuthError::PermissionDenied));
         errors.push(AuthError::AlreadyExists("username"));
         errors.push(AuthError::NotFound("user"));
         errors.push(AuthError::Conflict("user"));
-        let obstacles = [Obstacle::LastAdministrator, Obstacle::UserDisabled];
+        let obstacles =
+            [Obstacle::LastAdministrator, Obstacle::UserDisabled, Obstacle::ClientConfigured];
         errors.extend(obstacles.map(AuthError::FailedPrecondition));
         let retry_after = Duration::from_millis(1500);
         errors.push(AuthError::Overloaded { work: "password hashing", retry_after });

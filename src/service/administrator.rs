@@ -10,7 +10,7 @@ use crate::{
     store::port::Context,
 };
 
-use super::{Auth, Caller};
+use super::{Auth, Caller, verify::acting_user};
 
 /// Somebody who may administer: whoever has one has been judged. The calls
 /// that need it cannot be made without.
@@ -52,7 +52,7 @@ impl Auth {
             return denied(Denial::NotForAdministration);
         }
         let revoked = AuthError::Unauthenticated(Refusal::Revoked);
-        let account = self.store.user(claims.subject).await?.ok_or(revoked)?;
+        let account = self.store.user(acting_user(&claims)?.id).await?.ok_or(revoked)?;
         // The store may know of an end that this process has not read yet.
         if account.disabled_at.is_some() || account.version != claims.user_version {
             return Err(AuthError::Unauthenticated(Refusal::Revoked));

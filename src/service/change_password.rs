@@ -21,7 +21,7 @@ use crate::{
     domain::{
         account::Account,
         audit::{Action, Actor, Event, Origin},
-        claims::{AccessClaims, RefreshClaims},
+        claims::{AccessClaims, RefreshClaims, UserClaims},
         error::{AuthError, Fault, FieldViolation, Refusal},
         id::SessionId,
         password::{InvalidPassword, Password, PasswordHash},
@@ -35,6 +35,7 @@ use super::{
     Auth, Caller,
     throttle::{Guess, Subjects, user_counted},
     tokens::TokenPair,
+    verify::acting_user,
 };
 
 /// How often the current password is checked, should its hash be made anew
@@ -66,6 +67,7 @@ pub struct ChangedPassword {
 /// Whose password is changed, in which session, and who asks.
 struct Change<'a> {
     claims: &'a AccessClaims,
+    user: &'a UserClaims,
     refresh: Option<&'a RefreshClaims>,
     client: &'a ClientPolicy,
     origin: Origin,
@@ -94,19 +96,24 @@ impl Auth {
         request: ChangePasswordRequest,
         caller: &Caller,
     ) -> Result<ChangedPassword, AuthError> {
-        let revoked = AuthError::Unauthenticated(Refusal::Revoked);
+        let user = acting_user(claims)?;
         let (current, new) = self.check_passwords(request.current, request.new)?;
         let refresh = match &request.refresh_token {
-            Some(token) => Some(self.check_own_refresh_token(token, claims)?),
+            Some(token) => Some(self.check_own_refresh_token(token, claims, user)?),
             None => None,
         };
-        // A client that the configuration has no more is none to go on with.
-        let (_, client) = self.policy.client(claims.client_id.as_str()).map_err(|_| revoked)?;
+        // A client that is no more is none to go on with.
+        let client = self.login_client(claims.client_id.as_str()).await;
+        let (_, client) = client.map_err(|error| match error {
+            AuthError::InvalidArgument(_) => AuthError::Unauthenticated(Refusal::Revoked),
+            other => other,
+        })?;
         let change = Change {
             claims,
+            user,
             refresh: refresh.as_ref(),
-            client,
-            origin: caller.acting_as(Actor::User(claims.subject)),
+            client: &client,
+            origin: caller.acting_as(Actor::User(user.id)),
         };
         let (session, account, revocation_seq) = self.settle(&change, &current, new).await?;
         let tokens =
@@ -166,10 +173,11 @@ impl Auth {
         &self,
         token: &SecretString,
         claims: &AccessClaims,
+        user: &UserClaims,
     ) -> Result<RefreshClaims, AuthError> {
         let refresh = self.check_refresh_token(token.expose_secret(), self.now())?;
         let its = (refresh.session_id, refresh.subject, &refresh.client_id);
-        if its != (claims.session_id, claims.subject, &claims.client_id) {
+        if its != (user.session_id, user.id, &claims.client_id) {
             let rule = "must be of the same session as the access token";
             return Err(AuthError::invalid("refresh_token", rule));
         }
@@ -182,10 +190,10 @@ impl Auth {
         change: &Change<'_>,
         current: &Password,
     ) -> Result<(PasswordHash, Account), AuthError> {
-        let claims = change.claims;
+        let Change { claims, user, .. } = change;
         // What the store knows may be newer than what this process knows of
         // the log: a disabled user's token is none.
-        let found = self.store.credentials_of(claims.subject).await?;
+        let found = self.store.credentials_of(user.id).await?;
         let found = found.filter(|credentials| {
             let account = &credentials.account;
             account.disabled_at.is_none() && account.version == claims.user_version
@@ -193,11 +201,11 @@ impl Auth {
         let credentials = found.ok_or(AuthError::Unauthenticated(Refusal::Revoked))?;
         let stored = credentials.password_hash;
         // Whoever stole an access token guesses as slowly as at the login.
-        let subjects = Subjects { account: &user_counted(claims.subject), source: None };
+        let subjects = Subjects { account: &user_counted(user.id), source: None };
         let failure = Event::new(Action::ChangePassword, &change.origin, self.now())
             .refused("WRONG_PASSWORD")
-            .user(claims.subject)
-            .session(claims.session_id)
+            .user(user.id)
+            .session(user.session_id)
             .client(claims.client_id.clone());
         let guess =
             Guess { password: current.clone(), stored: stored.clone(), enabled: true, failure };
@@ -213,16 +221,16 @@ impl Auth {
         checked: PasswordHash,
         new: PasswordHash,
     ) -> Result<ChangePassword, AuthError> {
-        let Change { claims, refresh, client, origin } = change;
+        let Change { claims, user, refresh, client, origin } = change;
         // Read only now: the hashes may have waited.
         let now = self.now();
         let ends_with_access_token = refresh.is_none();
         let session_end = now.plus(client.lifetimes.access).floor_to_second();
         Ok(ChangePassword {
-            user_id: claims.subject,
+            user_id: user.id,
             checked,
             new,
-            session_id: claims.session_id,
+            session_id: user.session_id,
             client_id: claims.client_id.clone(),
             // A refresh token of before the last change is none, beside
             // whatever access token.

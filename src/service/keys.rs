@@ -1,6 +1,6 @@
 //! What administrators see of keys.
 
-use crate::crypto::port::KeyInfo;
+pub use crate::crypto::port::{KeyInfo, KeyPurpose, KeyState};
 
 use super::{Administrator, Auth};
 

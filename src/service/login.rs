@@ -91,15 +91,15 @@ impl Auth {
         caller: &Caller,
     ) -> Result<LoggedIn, AuthError> {
         let password = check_form(&request)?;
-        let (grant, client) =
-            self.policy.grant(&request.client_id, &request.audience, &request.scope)?;
+        let (client_id, client) = self.login_client(&request.client_id).await?;
+        let grant = client.grant(client_id, &request.audience, &request.scope)?;
         let credentials =
             self.check_credentials(&request.identifier, password, &grant.client_id, caller).await?;
         // Read only now: the hash may have waited, and the tokens' lives and the
         // revocations of sessions that must go are counted from here.
         let now = self.now();
         let grant = self.policy.narrow(grant, &request.scope, &credentials.account.roles)?;
-        let mut session = self.new_session(&credentials, grant, client, now)?;
+        let mut session = self.new_session(&credentials, grant, &client, now)?;
         session.label = request.label;
         session.ip = caller.ip.map(|ip| ip.to_canonical().to_string()).unwrap_or_default();
         session.user_agent = cut(&caller.user_agent, USER_AGENT_MAX_LEN);
@@ -111,7 +111,7 @@ impl Auth {
             session.idle_expires_at = None;
         }
         let origin = caller.acting_as(Actor::User(credentials.account.id));
-        self.open(session, credentials, client, origin, !request.no_refresh_token).await
+        self.open(session, credentials, &client, origin, !request.no_refresh_token).await
     }
 
     /// Reads the credentials and checks the password; makes the hash again

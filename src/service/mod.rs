@@ -8,10 +8,13 @@
 mod administrator;
 pub mod audit;
 pub mod change_password;
+pub mod client_profile;
+pub mod client_token;
+pub mod clients;
 pub mod follow;
 pub mod import;
 pub mod index;
-mod keys;
+pub mod keys;
 mod lanes;
 pub mod login;
 pub mod one_time;
@@ -33,7 +36,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use crate::{
-    crypto::port::{JwksDocument, Passwords, TokenKeys},
+    crypto::port::{ClientProofs, JwksDocument, Passwords, TokenKeys},
     domain::{
         audit::{Actor, Origin},
         clock::{Clock, Timestamp},
@@ -55,6 +58,7 @@ pub struct Auth {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Arc<dyn TokenKeys>,
     pub(crate) passwords: Arc<dyn Passwords>,
+    pub(crate) proofs: Arc<dyn ClientProofs>,
     pub(crate) index: Arc<LiveIndex>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -71,6 +75,8 @@ pub struct Parts {
     pub keys: Arc<dyn TokenKeys>,
     /// Hashes and checks passwords.
     pub passwords: Arc<dyn Passwords>,
+    /// Checks what clients prove who they are with.
+    pub proofs: Arc<dyn ClientProofs>,
     /// The live part of the revocation log.
     pub index: Arc<LiveIndex>,
     /// The time.
@@ -105,14 +111,14 @@ impl Caller {
 impl Auth {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        let Parts { policy, store, keys, passwords, index, clock, entropy } = parts;
+        let Parts { policy, store, keys, passwords, proofs, index, clock, entropy } = parts;
         let attempts = Attempts::new(
             Arc::clone(&store),
             Arc::clone(&passwords),
             Arc::clone(&clock),
             policy.throttle,
         );
-        Self { policy, store, keys, passwords, index, clock, entropy, attempts }
+        Self { policy, store, keys, passwords, proofs, index, clock, entropy, attempts }
     }
 
     /// The public access keys (RFC 7517), ready to be served.

@@ -49,14 +49,14 @@ impl Auth {
         caller: &Caller,
     ) -> Result<Refreshed, AuthError> {
         let now = self.now();
-        let (client_id, client) = self.policy.client(client_id)?;
+        let (client_id, client) = self.login_client(client_id).await?;
         let claims = self.check_refresh_token(token.expose_secret(), now)?;
         let request = Rotate {
             session_id: claims.session_id,
             presented: Presented {
                 generation: claims.generation,
                 user_version: claims.user_version,
-                client_id: client_id.clone(),
+                client_id,
                 now,
                 replay_window: self.policy.replay_window,
             },

@@ -13,17 +13,19 @@ use crate::{
     crypto::port::KeyPurpose,
     domain::{
         audit::{Actor, Origin},
-        claims::{AccessClaims, RefreshClaims},
+        claims::{AccessClaims, RefreshClaims, Subject},
         clock::Timestamp,
         error::{AuthError, Denial, Refusal},
         id::{SessionId, UserId},
         revocation::Reason,
         token::{CompactToken, TokenType},
     },
-    store::port::{Revoke, RevokeTarget},
+    store::port::Revoke,
 };
 
-use super::{Administrator, Auth, Caller, index::Knowledge};
+pub use crate::store::port::RevokeTarget;
+
+use super::{Administrator, Auth, Caller, index::Knowledge, verify::acting_user};
 
 impl Auth {
     /// Ends the session of a token, whatever the token's kind or age, as
@@ -53,10 +55,11 @@ impl Auth {
         id: &str,
         caller: &Caller,
     ) -> Result<i64, AuthError> {
+        let user = acting_user(claims)?.id;
         let id = SessionId::parse(id)
             .map_err(|error| AuthError::invalid("session_id", error.to_string()))?;
-        let target = RevokeTarget::OwnSession { id, owner: claims.subject };
-        let origin = caller.acting_as(Actor::User(claims.subject));
+        let target = RevokeTarget::OwnSession { id, owner: user };
+        let origin = caller.acting_as(Actor::User(user));
         let seq = self.revoke_for(target, Reason::Logout, origin).await?;
         Ok(self.index.read(Knowledge::seq)?.max(seq.unwrap_or_default()))
     }
@@ -68,9 +71,10 @@ impl Auth {
         user: &str,
         caller: &Caller,
     ) -> Result<i64, AuthError> {
+        let own = acting_user(claims)?.id;
         let user = UserId::parse(user)
             .map_err(|error| AuthError::invalid("user_id", error.to_string()))?;
-        if user != claims.subject {
+        if user != own {
             return Err(AuthError::PermissionDenied(Denial::NotOwnSessions));
         }
         let target = RevokeTarget::OwnSessions { user, version: claims.user_version };
@@ -103,7 +107,8 @@ impl Auth {
         Ok(Some(entry.seq))
     }
 
-    /// The session that a token of ours names.
+    /// The session that a token of ours names. That of a client names none: it
+    /// dies by its time, or when an administrator says so.
     fn session_of(&self, text: &str, now: Timestamp) -> Result<Option<SessionId>, AuthError> {
         let Ok(token) = CompactToken::parse(text) else {
             return Ok(None);
@@ -115,8 +120,10 @@ impl Auth {
         let (issuer, session) = match (self.keys.check(&token, now), token.token_type) {
             (Some(KeyPurpose::Access), TokenType::Access(_)) => {
                 match AccessClaims::parse(token.payload()) {
-                    Ok(claims) => (claims.issuer, claims.session_id),
-                    Err(_) => return Ok(None),
+                    Ok(AccessClaims { issuer, subject: Subject::User(user), .. }) => {
+                        (issuer, user.session_id)
+                    }
+                    _ => return Ok(None),
                 }
             }
             (Some(KeyPurpose::Refresh), TokenType::Refresh) => {

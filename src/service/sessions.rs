@@ -7,7 +7,7 @@ use crate::domain::{
     session::Session,
 };
 
-use super::{Administrator, Auth};
+use super::{Administrator, Auth, verify::acting_user};
 
 /// The most sessions on a page, and how many there are when none are asked for.
 pub const PAGE_MAX: u32 = 100;
@@ -20,6 +20,8 @@ pub struct SessionPage {
     pub sessions: Vec<Session>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<SessionId>,
+    /// The one that the caller is in.
+    pub current: SessionId,
 }
 
 impl Auth {
@@ -41,6 +43,7 @@ impl Auth {
         page_size: i32,
         page_token: &str,
     ) -> Result<SessionPage, AuthError> {
+        let user = acting_user(caller)?;
         let size = match u32::try_from(page_size) {
             Ok(0) => PAGE_DEFAULT,
             Ok(size) => size.min(PAGE_MAX),
@@ -54,11 +57,11 @@ impl Auth {
         };
         let now = self.now();
         // One more than asked for shows whether there is a next page.
-        let mut sessions = self.store.sessions(caller.subject, before, size + 1, now).await?;
+        let mut sessions = self.store.sessions(user.id, before, size + 1, now).await?;
         let full = usize::try_from(size).unwrap_or(usize::MAX);
         let more = sessions.len() > full;
         sessions.truncate(full);
         let next = sessions.last().filter(|_| more).map(|session| session.id);
-        Ok(SessionPage { sessions, next })
+        Ok(SessionPage { sessions, next, current: user.session_id })
     }
 }

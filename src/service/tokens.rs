@@ -1,4 +1,4 @@
-//! Minting: from a stored session to signed tokens.
+//! Minting: from a stored session, or a client, to signed tokens.
 
 use secrecy::SecretString;
 
@@ -25,8 +25,8 @@ pub struct TokenPair {
     pub expires_at: Timestamp,
     /// The refresh token, unless none was wanted.
     pub refresh_token: Option<SecretString>,
-    /// The end of the session.
-    pub session_expires_at: Timestamp,
+    /// The end of the session; `None` without one.
+    pub session_expires_at: Option<Timestamp>,
     /// When a client does best to refresh.
     pub refresh_after: Timestamp,
     /// Those of the access token.
@@ -91,13 +91,23 @@ impl Auth {
         refresh_token: Option<SecretString>,
         at: Timestamp,
     ) -> Result<TokenPair, AuthError> {
+        let session_expires_at = Some(session.expires_at);
+        Ok(TokenPair { refresh_token, session_expires_at, ..self.access_only(claims, at).await? })
+    }
+
+    /// An access token, and nothing beside it.
+    pub(super) async fn access_only(
+        &self,
+        claims: &AccessClaims,
+        at: Timestamp,
+    ) -> Result<TokenPair, AuthError> {
         let token_type = TokenType::Access(self.policy.access_token_type);
         let access_token = self.keys.sign(token_type, claims.to_json(), at).await?;
         Ok(TokenPair {
             access_token: SecretString::from(access_token),
             expires_at: claims.expires_at,
-            refresh_token,
-            session_expires_at: session.expires_at,
+            refresh_token: None,
+            session_expires_at: None,
             refresh_after: issuance::refresh_after(at, claims.expires_at),
             scopes: claims.scopes.clone(),
         })

@@ -10,8 +10,10 @@ use crate::{
         identifier::Identifier,
         password::{InvalidPassword, Password},
     },
-    store::port::{CreateUser, EndUser, NewUser, SetPassword, UserEnded, UserEnding, UserQuery},
+    store::port::{CreateUser, EndUser, NewUser, SetPassword, UserEnded, UserEnding},
 };
+
+pub use crate::store::port::UserQuery;
 
 use super::{
     Administrator, Auth,

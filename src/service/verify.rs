@@ -8,9 +8,9 @@ use std::{fmt, time::Duration};
 use crate::{
     crypto::port::KeyPurpose,
     domain::{
-        claims::AccessClaims,
+        claims::{AccessClaims, UserClaims},
         clock::Timestamp,
-        error::{AuthError, FieldViolation, Refusal},
+        error::{AuthError, Denial, FieldViolation, Refusal},
         policy::Audience,
         revocation::Killed,
         token::{CompactToken, TokenType},
@@ -126,7 +126,8 @@ impl Auth {
         questions.iter().map(|question| self.judge(question, now)).collect()
     }
 
-    /// The claims of the caller's own access token, if it is active.
+    /// The claims of the caller's own access token, a user's or a client's, if
+    /// it is active.
     pub async fn authenticate(&self, bearer: Option<&str>) -> Result<AccessClaims, AuthError> {
         let token = bearer.ok_or(AuthError::Unauthenticated(Refusal::MissingToken))?;
         let question = Question { token: token.to_owned(), ..Question::default() };
@@ -214,6 +215,11 @@ impl Auth {
     }
 }
 
+/// The user in whose name a call is made that only users can make.
+pub(super) fn acting_user(caller: &AccessClaims) -> Result<&UserClaims, AuthError> {
+    caller.user().ok_or(AuthError::PermissionDenied(Denial::NotAUser))
+}
+
 fn missing_requirement(question: &Question, claims: &AccessClaims) -> Option<InactiveReason> {
     let audience = question.required_audience.as_str();
     let mut scopes = question.required_scopes.iter();
@@ -222,7 +228,7 @@ fn missing_requirement(question: &Question, claims: &AccessClaims) -> Option<Ina
         Some(InactiveReason::WrongAudience)
     } else if !scopes.all(|scope| claims.scopes.contains(scope)) {
         Some(InactiveReason::MissingScope)
-    } else if !roles.all(|role| claims.roles.iter().any(|own| own.as_str() == role)) {
+    } else if !roles.all(|role| claims.roles().iter().any(|own| own.as_str() == role)) {
         Some(InactiveReason::MissingRole)
     } else {
         None

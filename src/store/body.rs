@@ -4,16 +4,17 @@ use async_trait::async_trait;
 use sqlx::Pool;
 
 use super::{
-    accounts, audit,
+    accounts, audit, clients,
     engine::Engine,
     error::is_conflict,
     instance, log, one_time, passwords,
     port::{
-        Attempt, AuditPage, ChangePassword, Claim, Context, CreateUser, Credentials, EndAttempt,
-        EndUser, Instance, IssueOneTimeToken, LiveToken, Look, NewOneTimeToken, NewSession,
-        NewUser, OpenSession, PasswordChanged, PresentedToken, ResetPassword, Revoke, Rotate,
-        Rotated, SetPassword, Store, StoreError, Sweep, Swept, UpdateUser, UserEnded, UserQuery,
-        UserUpdated, VerifyIdentifier,
+        Attempt, AuditPage, ChangeClient, ChangePassword, Claim, ClientChanged, ClientStanding,
+        Context, CreateClient, CreateUser, Credentials, EndAttempt, EndUser, Instance,
+        IssueOneTimeToken, LiveToken, Look, NewClient, NewOneTimeToken, NewSession, NewUser,
+        OpenSession, PasswordChanged, PresentedToken, ResetPassword, Revoke, Rotate, Rotated,
+        SetPassword, Store, StoreError, Sweep, Swept, UpdateUser, UseAssertion, UserEnded,
+        UserQuery, UserUpdated, VerifyIdentifier,
     },
     revoke, rotation, sessions,
     step::{Bounds, Step, acquire, in_own_task, look, transact},
@@ -22,8 +23,9 @@ use super::{
 use crate::domain::{
     account::{Account, NewAccount},
     audit::{Entry, Event},
+    client::Client,
     clock::Timestamp,
-    id::{SessionId, UserId},
+    id::{ClientId, SessionId, UserId},
     identifier::Identifier,
     password::PasswordHash,
     revocation::Revocation,
@@ -202,6 +204,30 @@ impl<DB: Engine> Store for SqlStore<DB> {
 
     async fn enable_user(&self, user: UserId, context: Context) -> Result<bool, StoreError> {
         self.write((user, context), |unit, user| Box::pin(accounts::enable(unit, user))).await
+    }
+
+    async fn create_client(&self, new: NewClient) -> Result<CreateClient, StoreError> {
+        self.write(new, |unit, new| Box::pin(clients::create(unit, new))).await
+    }
+
+    async fn client(&self, id: ClientId) -> Result<Option<ClientStanding>, StoreError> {
+        self.read(id, |unit, id| Box::pin(clients::by_id(unit, id))).await
+    }
+
+    async fn clients(
+        &self,
+        after: Option<ClientId>,
+        limit: u32,
+    ) -> Result<Vec<Client>, StoreError> {
+        self.read((after, limit), |unit, page| Box::pin(clients::list(unit, page))).await
+    }
+
+    async fn change_client(&self, change: ChangeClient) -> Result<ClientChanged, StoreError> {
+        self.write(change, |unit, change| Box::pin(clients::change(unit, change))).await
+    }
+
+    async fn use_assertion(&self, assertion: UseAssertion) -> Result<bool, StoreError> {
+        self.write(assertion, |unit, used| Box::pin(clients::use_assertion(unit, used))).await
     }
 
     async fn begin_attempt(&self, attempt: Attempt) -> Result<Admission, StoreError> {

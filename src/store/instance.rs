@@ -29,6 +29,7 @@ pub(super) async fn claim<DB: Engine>(
     unit.query(sql::RAISE_SESSION_LIFETIME).bind(session_s).run().await?;
     for client in &instance.clients {
         unit.query(sql::INSERT_CLIENT).bind(client).bind(instance.now).run().await?;
+        unit.query(sql::ENABLE_CONFIGURED_CLIENT).bind(client).run().await?;
     }
     unit.query(sql::INSERT_HEAD).bind(instance.epoch).bind(access_s).run().await?;
     unit.query(sql::RAISE_ACCESS_LIFETIME).bind(access_s).run().await?;

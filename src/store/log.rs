@@ -200,9 +200,12 @@ pub(super) async fn sweep<DB: Engine>(
     let forgotten = unit.query(sql::DELETE_FORGOTTEN).bind(*now).bind(*limit);
     let forgotten = forgotten.all().await?.len();
     let tokens = unit.query(sql::DELETE_DEAD_TOKENS).bind(*now).bind(*limit).all().await?.len();
+    let used = unit.query(sql::DELETE_ASSERTIONS).bind(now.minus(LEEWAY_MAX)).bind(*limit);
+    let used = used.all().await?.len();
     let audited = unit.query(sql::DELETE_OLD_AUDIT).bind(*audit_before).bind(*limit);
     let audited = audited.all().await?.len();
-    let removed = [expired, revoked, entries, forgotten, tokens, audited].map(|rows| rows as u64);
+    let removed = [expired, revoked, entries, forgotten, tokens, used, audited];
+    let removed = removed.map(|rows| rows as u64);
     let more = removed.iter().any(|rows| *rows >= u64::from(*limit));
     Ok(Swept { rows: removed.iter().sum(), more })
 }

@@ -22,12 +22,12 @@ pub(super) type Scripts = &'static [(&'static str, &'static str)];
 
 pub(super) const SQLITE: Scripts = scripts!(
     "sqlite": "0001_accounts" "0002_sessions" "0003_revocations" "0004_login_failures" "0005_audit"
-    "0007_one_time_tokens" "0008_user_revision"
+    "0006_clients" "0007_one_time_tokens" "0008_user_revision"
 );
 
 pub(super) const POSTGRES: Scripts = scripts!(
     "postgres": "0001_accounts" "0002_sessions" "0003_revocations" "0004_login_failures" "0005_audit"
-    "0007_one_time_tokens" "0008_user_revision"
+    "0006_clients" "0007_one_time_tokens" "0008_user_revision"
 );
 
 /// The names of all migrations, the same for both engines, oldest first.

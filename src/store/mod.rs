@@ -2,8 +2,8 @@
 //! serves SQLite and PostgreSQL.
 //!
 //! - [`port`] is what others see; [`connect()`] gives it.
-//! - [`sql`] has every statement. `accounts`, `users`, `sessions`, `rotation`,
-//!   `passwords`, `one_time`, `revoke`, `log`, `audit`, `throttle` and `instance` are the steps that use them, `rows` turns
+//! - [`sql`] has every statement. `accounts`, `users`, `clients`, `sessions`,
+//!   `rotation`, `passwords`, `one_time`, `revoke`, `log`, `audit`, `throttle` and `instance` are the steps that use them, `rows` turns
 //!   what comes back into domain values.
 //! - `body` has a method for each step and `step` runs it as a unit of work;
 //!   `engine` is all that differs between the engines; `sqlite` and `postgres`
@@ -12,6 +12,7 @@
 mod accounts;
 mod audit;
 mod body;
+mod clients;
 mod connect;
 mod engine;
 mod error;

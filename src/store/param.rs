@@ -29,6 +29,7 @@ macro_rules! param_from {
 param_from! {
     i64 => Int, value => Some(value);
     u32 => Int, value => Some(i64::from(value));
+    bool => Int, value => Some(i64::from(value));
     Option<i64> => Int, value => value;
     Timestamp => Int, value => Some(value.micros());
     Option<Timestamp> => Int, value => value.map(Timestamp::micros);

@@ -5,6 +5,7 @@
 //! "not found". A caller that goes away does not stop a step half way.
 //! Times are parameters; the store reads no clock.
 
+mod client;
 mod one_time;
 mod password;
 mod user;
@@ -12,6 +13,10 @@ mod user;
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use client::{
+    ChangeClient, ClientChange, ClientChanged, ClientStanding, CreateClient, NewClient, NewSecret,
+    UseAssertion,
+};
 pub use one_time::{
     IssueOneTimeToken, LiveToken, NewOneTimeToken, PresentedToken, ResetPassword, VerifyIdentifier,
 };
@@ -22,6 +27,7 @@ use uuid::Uuid;
 use crate::domain::{
     account::{Account, NewAccount},
     audit::{Entry, Event, Filter, Origin},
+    client::Client,
     clock::Timestamp,
     error::{AuthError, Fault, Outage, Refusal},
     id::{ClientId, SessionId, UserId},
@@ -126,6 +132,24 @@ pub trait Store: Send + Sync + 'static {
     /// is no such user.
     async fn enable_user(&self, user: UserId, context: Context) -> Result<bool, StoreError>;
 
+    /// Makes a client, unless there is one of its id. Whatever is left of an
+    /// earlier client of this id is dead from then on.
+    async fn create_client(&self, new: NewClient) -> Result<CreateClient, StoreError>;
+
+    /// The client of this id that an administrator has made.
+    async fn client(&self, id: ClientId) -> Result<Option<ClientStanding>, StoreError>;
+
+    /// Such clients in the order of their ids, after `after`, at most `limit`.
+    async fn clients(&self, after: Option<ClientId>, limit: u32)
+    -> Result<Vec<Client>, StoreError>;
+
+    /// Changes such a client: locks it, checks that it is the one expected,
+    /// makes the change and writes the log entry that kills what has to die.
+    async fn change_client(&self, change: ChangeClient) -> Result<ClientChanged, StoreError>;
+
+    /// Uses an assertion up. False: it was used before.
+    async fn use_assertion(&self, assertion: UseAssertion) -> Result<bool, StoreError>;
+
     /// Takes a place for an attempt to log in, before its password is looked
     /// at. Only what was admitted must be ended.
     async fn begin_attempt(&self, attempt: Attempt) -> Result<Admission, StoreError>;
@@ -181,8 +205,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deletes up to `limit` expired sessions, as many that were revoked so
     /// long ago that none of their tokens lives, as many dead log entries
-    /// (never the newest), one-time tokens, forgotten counts of failed logins,
-    /// and audit entries that are older than they are kept.
+    /// (never the newest), one-time tokens, used assertions that are over,
+    /// forgotten counts of failed logins, and audit entries that are older
+    /// than they are kept.
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError>;
 
     /// Gives connections back and stops. Later calls fail.

@@ -1,16 +1,20 @@
 //! From rows to domain values. A value that cannot be one is named by table,
 //! column and row id; the value itself is not repeated.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{engine::Engine, error::failed, port::StoreError};
 use crate::domain::{
     account::{Account, Role},
     audit::Entry,
+    client::{Client, ClientProfile, SecretDigest, StoredSecret},
+    client_keys::ClientKeys,
     clock::Timestamp,
     error::Fault,
     id::{ClientId, KeyId, SessionId, UserId},
-    policy::{Audience, Scopes},
+    policy::{Audience, ClientPolicy, Lifetimes, Rotation, Scopes},
     revocation::{LogHead, Reason, Revocation, Target},
     session::{Session, Standing},
 };
@@ -52,6 +56,16 @@ impl<'r, DB: Engine> Fields<'r, DB> {
         Ok(self.optional_int(column)?.map(Timestamp::from_micros))
     }
 
+    /// Whole seconds.
+    fn span(&self, column: &str) -> Result<Duration, StoreError> {
+        self.optional_span(column)?.ok_or_else(|| self.corrupt(column))
+    }
+
+    fn optional_span(&self, column: &str) -> Result<Option<Duration>, StoreError> {
+        let seconds = self.optional_int(column)?.map(u64::try_from).transpose();
+        Ok(seconds.map_err(|_| self.corrupt(column))?.map(Duration::from_secs))
+    }
+
     pub(super) fn uuid(&self, column: &str) -> Result<Uuid, StoreError> {
         self.parse(column, Uuid::try_parse)
     }
@@ -74,6 +88,11 @@ impl<'r, DB: Engine> Fields<'r, DB> {
         let text = self.text(column)?;
         let words = text.split(' ').filter(|word| !word.is_empty()).map(parse);
         words.collect::<Result<_, _>>().map_err(|_| self.corrupt(column))
+    }
+
+    fn audience(&self) -> Result<Vec<Audience>, StoreError> {
+        let audience = self.words("audience", Audience::parse)?;
+        if audience.is_empty() { Err(self.corrupt("audience")) } else { Ok(audience) }
     }
 
     pub(super) fn corrupt(&self, column: &str) -> StoreError {
@@ -119,10 +138,6 @@ pub(super) fn account<DB: Engine>(row: &DB::Row) -> Result<Account, StoreError> 
 
 pub(super) fn session<DB: Engine>(row: &DB::Row) -> Result<Session, StoreError> {
     let fields = Fields::<DB>::new(row, "sessions", "id");
-    let audience = fields.words("audience", Audience::parse)?;
-    if audience.is_empty() {
-        return Err(fields.corrupt("audience"));
-    }
     Ok(Session {
         id: fields.parse("id", SessionId::parse)?,
         user_id: fields.parse("user_id", UserId::parse)?,
@@ -138,7 +153,7 @@ pub(super) fn session<DB: Engine>(row: &DB::Row) -> Result<Session, StoreError> 
         auth_time: fields.time("auth_time")?,
         amr: fields.words("amr", |word| Ok::<_, ()>(word.to_owned()))?,
         scopes: fields.parse("scope", Scopes::parse)?,
-        audience,
+        audience: fields.audience()?,
         label: fields.text("label")?,
         ip: fields.text("ip")?,
         user_agent: fields.text("user_agent")?,
@@ -156,6 +171,58 @@ pub(super) fn standing<DB: Engine>(row: &DB::Row) -> Result<Standing, StoreError
         client_enabled: fields.optional_int("client_disabled_at")?.is_none(),
         version_floor: fields.int("version_floor")?,
     })
+}
+
+/// A client, without its secrets.
+pub(super) fn client<DB: Engine>(row: &DB::Row) -> Result<Client, StoreError> {
+    let fields = Fields::<DB>::new(row, "client_settings", "client_id");
+    Ok(Client {
+        id: fields.parse("client_id", ClientId::parse)?,
+        version: fields.int("version")?,
+        etag: fields.uuid("etag")?,
+        profile: client_profile(&fields)?,
+        created_at: fields.time("created_at")?,
+        updated_at: fields.time("updated_at")?,
+        disabled_at: fields.optional_time("disabled_at")?,
+        secrets: Vec::new(),
+    })
+}
+
+fn client_profile<DB: Engine>(fields: &Fields<'_, DB>) -> Result<ClientProfile, StoreError> {
+    let policy = ClientPolicy {
+        audiences: fields.audience()?,
+        scopes: fields.parse("scope", Scopes::parse)?,
+        default_scopes: fields.parse("default_scope", Scopes::parse)?,
+        lifetimes: Lifetimes {
+            access: fields.span("access_lifetime_s")?,
+            session: fields.span("session_lifetime_s")?,
+            idle: fields.optional_span("idle_lifetime_s")?,
+        },
+        rotation: if fields.int("rotation")? == 1 { Rotation::On } else { Rotation::Off },
+        max_sessions_per_user: u32::try_from(fields.int("max_sessions_per_user")?)
+            .map_err(|_| fields.corrupt("max_sessions_per_user"))?,
+    };
+    let keys = fields.optional_text("jwks")?.map(|_| fields.parse("jwks", ClientKeys::parse));
+    Ok(ClientProfile {
+        display_name: fields.text("display_name")?,
+        policy,
+        allow_login: fields.int("allow_login")? == 1,
+        keys: keys.transpose()?.unwrap_or_default(),
+    })
+}
+
+/// The secret beside a client, if it has one.
+pub(super) fn client_secret<DB: Engine>(row: &DB::Row) -> Result<Option<StoredSecret>, StoreError> {
+    let fields = Fields::<DB>::new(row, "client_secrets", "secret_id");
+    if fields.optional_text("secret_id")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(StoredSecret {
+        id: fields.uuid("secret_id")?,
+        digest: fields.parse("digest", SecretDigest::parse)?,
+        created_at: fields.time("secret_created_at")?,
+        expires_at: fields.optional_time("secret_expires_at")?,
+    }))
 }
 
 pub(super) fn revocation<DB: Engine>(row: &DB::Row) -> Result<Revocation, StoreError> {

@@ -75,6 +75,25 @@ macro_rules! session {
     };
 }
 
+/// Clients that administrators made, each with its secrets one after another,
+/// from `s` their settings that a condition chooses.
+macro_rules! clients_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT s.client_id, s.etag, s.display_name, s.audience, s.scope, s.default_scope, \
+             s.access_lifetime_s, s.session_lifetime_s, s.idle_lifetime_s, s.rotation, \
+             s.max_sessions_per_user, s.allow_login, s.jwks, s.created_at, s.updated_at, \
+             c.version, c.disabled_at, h.version_floor, k.id AS secret_id, k.digest, \
+             k.created_at AS secret_created_at, k.expires_at AS secret_expires_at \
+             FROM client_settings s JOIN clients c ON c.id = s.client_id \
+             CROSS JOIN revocation_head h LEFT JOIN client_secrets k ON k.client_id = s.client_id \
+             WHERE ",
+            $condition,
+            " ORDER BY s.client_id, k.created_at, k.id"
+        )
+    };
+}
+
 /// A log entry, from `revocations`.
 macro_rules! entry {
     () => {
@@ -248,6 +267,62 @@ statements! {
     /// is theirs.
     VERIFY_IDENTIFIER = "UPDATE user_identifiers SET verified_at = $4 \
         WHERE user_id = $1 AND kind = $2 AND canonical = $3 RETURNING kind";
+    // --- clients ---
+    /// A row for the client $1 at $2: a new one, or that of an earlier client
+    /// of this id, whose versions go on.
+    REOPEN_CLIENT = "INSERT INTO clients (id, version, created_at) VALUES ($1, 1, $2) \
+        ON CONFLICT (id) DO UPDATE SET version = clients.version + 1, disabled_at = NULL \
+        RETURNING version";
+    /// Takes an id, if it is free: $1 client, $2 etag, $3 to $13 its settings,
+    /// $14 now.
+    INSERT_CLIENT_SETTINGS = "INSERT INTO client_settings (client_id, etag, display_name, audience, \
+        scope, default_scope, access_lifetime_s, session_lifetime_s, idle_lifetime_s, rotation, \
+        max_sessions_per_user, allow_login, jwks, created_at, updated_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) \
+        ON CONFLICT (client_id) DO NOTHING RETURNING client_id";
+    /// Locks the client $1, if its etag is $2 (empty for any).
+    LOCK_CLIENT = "UPDATE client_settings SET etag = etag \
+        WHERE client_id = $1 AND ($2 = '' OR etag = $2) RETURNING client_id";
+    /// The client $1 was changed at $3, and has the etag $2 now.
+    TOUCH_CLIENT = "UPDATE client_settings SET etag = $2, updated_at = $3 WHERE client_id = $1";
+    /// Other settings for the client $1: $2 to $12.
+    UPDATE_CLIENT_SETTINGS = "UPDATE client_settings SET display_name = $2, audience = $3, \
+        scope = $4, default_scope = $5, access_lifetime_s = $6, session_lifetime_s = $7, \
+        idle_lifetime_s = $8, rotation = $9, max_sessions_per_user = $10, allow_login = $11, \
+        jwks = $12 WHERE client_id = $1";
+    /// Disables the client $1 at $2 and raises its version, once.
+    DISABLE_CLIENT = "UPDATE clients SET disabled_at = $2, version = version + 1 \
+        WHERE id = $1 AND disabled_at IS NULL RETURNING version";
+    /// The same, whether it was disabled before or not.
+    CLOSE_CLIENT = "UPDATE clients SET disabled_at = $2, version = version + 1 \
+        WHERE id = $1 RETURNING version";
+    /// Enables the client $1. Its version stays, so what died stays dead.
+    ENABLE_CLIENT = "UPDATE clients SET disabled_at = NULL WHERE id = $1";
+    /// Enables the configured client $1, which was left by one that was deleted.
+    ENABLE_CONFIGURED_CLIENT = "UPDATE clients SET disabled_at = NULL \
+        WHERE id = $1 AND disabled_at IS NOT NULL \
+        AND NOT EXISTS (SELECT 1 FROM client_settings s WHERE s.client_id = clients.id)";
+    /// The settings of the client $1 go, and its secrets with them.
+    DELETE_CLIENT_SETTINGS = "DELETE FROM client_settings WHERE client_id = $1";
+    /// A new secret: $1 id, $2 client, $3 digest, $4 now.
+    INSERT_SECRET = "INSERT INTO client_secrets (id, client_id, digest, created_at) \
+        VALUES ($1, $2, $3, $4)";
+    /// All secrets of the client $1 go.
+    DELETE_SECRETS = "DELETE FROM client_secrets WHERE client_id = $1";
+    /// Those that have an end already.
+    DELETE_ENDING_SECRETS = "DELETE FROM client_secrets \
+        WHERE client_id = $1 AND expires_at IS NOT NULL";
+    /// What is left of them ends at $2.
+    END_SECRETS = "UPDATE client_secrets SET expires_at = $2 WHERE client_id = $1";
+    /// The client $1 with its secrets.
+    SELECT_CLIENT = clients_where!("s.client_id = $1");
+    /// Clients after $1, at most $2, with their secrets.
+    SELECT_CLIENTS = clients_where!("s.client_id IN (SELECT p.client_id FROM client_settings p \
+        WHERE p.client_id > $1 ORDER BY p.client_id LIMIT $2)");
+    /// Uses up the assertion of the client $1 with the digest $2, which is over
+    /// at $3; once.
+    USE_ASSERTION = "INSERT INTO client_assertions (client_id, digest, expires_at) \
+        VALUES ($1, $2, $3) ON CONFLICT (client_id, digest) DO NOTHING RETURNING client_id";
 
     // --- sessions ---
     /// Locks the user $1 for a login at $3 and lifts it to the version floor,
@@ -407,6 +482,10 @@ statements! {
     DELETE_DEAD_TOKENS = "DELETE FROM one_time_tokens WHERE digest IN (\
         SELECT t.digest FROM one_time_tokens t WHERE t.expires_at <= $1 \
         ORDER BY t.expires_at LIMIT $2) RETURNING digest";
+    /// Deletes used assertions that were over at $1, at most $2.
+    DELETE_ASSERTIONS = "DELETE FROM client_assertions WHERE (client_id, digest) IN (\
+        SELECT a.client_id, a.digest FROM client_assertions a \
+        WHERE a.expires_at <= $1 ORDER BY a.expires_at LIMIT $2) RETURNING client_id";
     /// Deletes sessions that were over at $1, at most $2.
     DELETE_EXPIRED = "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s \
         WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2) RETURNING id";

@@ -146,7 +146,8 @@ fn roles_alone() -> String {
 
 /// What placeholders stand for.
 pub(super) struct Facts<'a> {
-    pub(super) account: &'a Account,
+    /// Nobody's, for the token of a client.
+    pub(super) account: Option<&'a Account>,
     pub(super) claims: &'a AccessClaims,
 }
 
@@ -189,17 +190,17 @@ impl Facts<'_> {
     }
 
     fn fill(&self, placeholder: Placeholder) -> Option<Value> {
-        let (account, claims) = (self.account, self.claims);
+        let (account, user) = (self.account, self.claims.user());
         match placeholder {
-            Placeholder::UserId => Some(json!(claims.subject.to_string())),
-            Placeholder::Username => account.username.as_ref().map(|name| json!(name)),
-            Placeholder::Email => account.email.as_ref().map(|email| json!(email)),
-            Placeholder::Phone => account.phone.as_ref().map(|phone| json!(phone)),
-            Placeholder::DisplayName => account.display_name.as_ref().map(|name| json!(name)),
-            Placeholder::Roles => Some(claims.roles.iter().map(Role::as_str).collect()),
-            Placeholder::ClientId => Some(json!(claims.client_id.as_str())),
-            Placeholder::SessionId => Some(json!(claims.session_id.to_string())),
-            Placeholder::AuthTime => Some(json!(claims.auth_time.seconds())),
+            Placeholder::UserId => Some(json!(user?.id.to_string())),
+            Placeholder::Username => account?.username.as_ref().map(|name| json!(name)),
+            Placeholder::Email => account?.email.as_ref().map(|email| json!(email)),
+            Placeholder::Phone => account?.phone.as_ref().map(|phone| json!(phone)),
+            Placeholder::DisplayName => account?.display_name.as_ref().map(|name| json!(name)),
+            Placeholder::Roles => Some(user?.roles.iter().map(Role::as_str).collect()),
+            Placeholder::ClientId => Some(json!(self.claims.client_id.as_str())),
+            Placeholder::SessionId => Some(json!(user?.session_id.to_string())),
+            Placeholder::AuthTime => Some(json!(user?.auth_time.seconds())),
         }
     }
 }

@@ -3,11 +3,11 @@
 use tonic::{Request, Response, Status};
 
 use crate::{
-    crypto::port::{KeyInfo, KeyPurpose, KeyState},
     grpc::{
         convert::timestamp,
         pb::admin::{self as pb, key_service_server::KeyService},
     },
+    service::keys::{KeyInfo, KeyPurpose, KeyState},
 };
 
 use super::AdminEdge;

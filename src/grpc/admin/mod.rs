@@ -2,6 +2,7 @@
 //! converts. Whoever has no [`Administrator`] cannot call the service.
 
 mod audit;
+mod clients;
 mod filter;
 mod import;
 mod keys;
@@ -24,7 +25,8 @@ use crate::{
 
 use super::{
     pb::admin::{
-        audit_service_server::AuditServiceServer, key_service_server::KeyServiceServer,
+        audit_service_server::AuditServiceServer, client_service_server::ClientServiceServer,
+        key_service_server::KeyServiceServer,
         one_time_token_service_server::OneTimeTokenServiceServer,
         session_service_server::SessionServiceServer, user_service_server::UserServiceServer,
     },
@@ -32,8 +34,9 @@ use super::{
 };
 
 /// What is served, by the full names of the services.
-pub(super) const SERVICES: [&str; 5] = [
+pub(super) const SERVICES: [&str; 6] = [
     "tokenward.admin.v1.AuditService",
+    "tokenward.admin.v1.ClientService",
     "tokenward.admin.v1.KeyService",
     "tokenward.admin.v1.OneTimeTokenService",
     "tokenward.admin.v1.SessionService",
@@ -59,6 +62,7 @@ pub(super) fn routes(auth: &Arc<Auth>, bounds: &Bounds) -> Routes {
     let most = bounds.max_message_bytes;
     Routes::new(UserServiceServer::new(edge()).max_decoding_message_size(most))
         .add_service(SessionServiceServer::new(edge()).max_decoding_message_size(most))
+        .add_service(ClientServiceServer::new(edge()).max_decoding_message_size(most))
         .add_service(KeyServiceServer::new(edge()).max_decoding_message_size(most))
         .add_service(OneTimeTokenServiceServer::new(edge()).max_decoding_message_size(most))
         .add_service(

@@ -1,8 +1,9 @@
-//! Resource names (AIP-122): `users/{user_id}` and what is below.
+//! Resource names (AIP-122): `users/{user_id}` and what is below, and
+//! `clients/{client_id}`.
 
 use crate::domain::{
     error::AuthError,
-    id::{SessionId, UserId},
+    id::{ClientId, SessionId, UserId},
 };
 
 /// The resource name of a user.
@@ -13,6 +14,17 @@ pub(super) fn user(id: UserId) -> String {
 /// The resource name of a session.
 pub(super) fn session(user_id: UserId, id: SessionId) -> String {
     format!("{}/sessions/{id}", user(user_id))
+}
+
+/// The resource name of a client.
+pub(super) fn client(id: &ClientId) -> String {
+    format!("clients/{id}")
+}
+
+/// The client that the field `field` names.
+pub(super) fn parse_client(field: &'static str, name: &str) -> Result<ClientId, AuthError> {
+    let id = name.strip_prefix("clients/").and_then(|id| ClientId::parse(id).ok());
+    id.ok_or_else(|| AuthError::invalid(field, "must be clients/ and the id of a client"))
 }
 
 /// The user that the field `field` names by id.

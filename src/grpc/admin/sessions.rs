@@ -8,8 +8,7 @@ use crate::{
         convert::{scopes, timestamp},
         pb::admin::{self as pb, session_service_server::SessionService},
     },
-    service::sessions::PAGE_MAX,
-    store::port::RevokeTarget,
+    service::{revoke::RevokeTarget, sessions::PAGE_MAX},
 };
 
 use super::{AdminEdge, names, page::Page};

@@ -14,8 +14,11 @@ use crate::{
         convert::{texts, timestamp},
         pb::admin::{self as pb, user_service_server::UserService},
     },
-    service::{profile::ProfileRequest, update_user::UpdateUserRequest, users::CreateUserRequest},
-    store::port::UserQuery,
+    service::{
+        profile::ProfileRequest,
+        update_user::UpdateUserRequest,
+        users::{CreateUserRequest, UserQuery},
+    },
 };
 
 use super::{

@@ -4,6 +4,7 @@
 //! `tests/interop/install` puts them into `target/interop`. Without one, its
 //! tests say that they were skipped.
 
+mod assertions;
 mod buf;
 mod differential;
 mod grpcurl;

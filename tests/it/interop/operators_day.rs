@@ -76,6 +76,7 @@ fn an_operator_works_a_day_with_grpcurl() {
     imports_users(&operator, &hashes);
     lists_users(&operator);
     disables_a_user(&operator, &alice);
+    rotates_a_clients_secret(&operator);
     follows_the_audit_log(&operator, &program);
     is_told_what_was_wrong(&operator, &alice);
     the_day_is_on_record(&operator, server);
@@ -161,6 +162,35 @@ fn disables_a_user(operator: &Operator, alice: &str) {
     let refresh = json!({ "refreshToken": tokens["refreshToken"] });
     assert_eq!(operator.grpcurl.call(&[], "Refresh", &refresh).code, 64 + 16);
     assert!(log_in(&operator.grpcurl, "alice").is_none());
+}
+
+/// A service is given the new secret while the one before is still good.
+fn rotates_a_clients_secret(operator: &Operator) {
+    let client = json!({ "audiences": ["api"], "scopes": ["read"], "defaultScopes": ["read"] });
+    let request = json!({ "clientId": "worker", "client": client, "generateSecret": true });
+    let created = operator.ask("ClientService/CreateClient", &request);
+    let token_by = |secret: &Value| {
+        let proof = json!({ "clientId": "worker", "clientSecret": secret });
+        let answer = operator.grpcurl.call(&[], "IssueClientToken", &proof);
+        (answer.code == 0)
+            .then(|| serde_json::from_str::<Value>(&answer.stdout).expect("JSON")["tokens"].clone())
+    };
+    let tokens = token_by(&created["clientSecret"]).expect("a token");
+    assert!(is_active(&operator.grpcurl, &tokens));
+    let rotate = |grace: &str| {
+        let request = json!({ "name": "clients/worker", "gracePeriod": grace });
+        operator.ask("ClientService/RotateClientSecret", &request)
+    };
+    let second = rotate("3600s");
+    assert_eq!(second["client"]["secrets"].as_array().map(Vec::len), Some(2));
+    assert!(token_by(&created["clientSecret"]).is_some());
+    assert!(token_by(&second["clientSecret"]).is_some());
+    let third = rotate("0s");
+    assert!(token_by(&second["clientSecret"]).is_none(), "at once");
+    assert!(token_by(&third["clientSecret"]).is_some());
+    assert!(is_active(&operator.grpcurl, &tokens), "tokens live on");
+    operator.ask("ClientService/DisableClient", &json!({ "name": "clients/worker" }));
+    assert!(!is_active(&operator.grpcurl, &tokens));
 }
 
 /// What the command line does while the stream is open is in it too.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokenward::grpc::pb::auth::{InactiveReason, LoginRequest};
+use tokenward::grpc::pb::auth::{
+    InactiveReason, IssueClientTokenRequest, LoginRequest, issue_client_token_request::Credentials,
+};
 
 use super::{Client, client, login, verify};
 use crate::support::{
@@ -92,6 +94,58 @@ async fn vt_07_a_password_set_by_command_ends_what_was_before() {
     auth.login(with(NEW)).await.expect("enabled");
     for token in [before, between] {
         assert_eq!(verify(&mut auth, &token).await.reason(), InactiveReason::Revoked);
+    }
+    server.stop();
+}
+
+/// The token of the client `worker`, if this is its secret.
+async fn token_by(client: &mut Client, secret: &str) -> Option<String> {
+    let request = IssueClientTokenRequest {
+        client_id: "worker".to_owned(),
+        credentials: Some(Credentials::ClientSecret(secret.to_owned())),
+        ..IssueClientTokenRequest::default()
+    };
+    let issued = client.issue_client_token(request).await.ok()?.into_inner();
+    issued.tokens.map(|tokens| tokens.access_token)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_managed_beside_a_running_server() {
+    let program = program();
+    let server = program.serve();
+    let mut auth = client(&server).await;
+    let run = |arguments: &[&str]| program.run(arguments).success().trim_end().to_owned();
+    let first = run(&["client", "create", "worker", "--audience", "api", "--scope", "read"]);
+    let token = token_by(&mut auth, &first).await.expect("a token");
+    let rotated = run(&["client", "rotate-secret", "worker", "--grace", "1h", "--json"]);
+    let rotated: Value = serde_json::from_str(&rotated).expect("JSON");
+    let second = rotated["client_secret"].as_str().expect("a secret");
+    assert!(token_by(&mut auth, &first).await.is_some(), "for an hour");
+    assert!(token_by(&mut auth, second).await.is_some());
+    let third = run(&["client", "rotate-secret", "worker"]);
+    assert!(
+        token_by(&mut auth, &first).await.is_none() && token_by(&mut auth, second).await.is_none()
+    );
+
+    let disabled = run(&["client", "disable", "worker"]);
+    assert!(disabled.starts_with("disabled; revocation sequence number "), "{disabled}");
+    dies(&mut auth, &token, "CLIENT_DISABLED").await;
+    assert_eq!(run(&["client", "show", "worker"]), "worker  disabled  api  read");
+    assert!(token_by(&mut auth, &third).await.is_none());
+    assert_eq!(run(&["client", "enable", "worker"]), "enabled");
+    let token = token_by(&mut auth, &third).await.expect("a token");
+    let listed: Value = serde_json::from_str(&run(&["client", "list", "--json"])).expect("JSON");
+    assert_eq!((&listed["client_id"], &listed["scope"]), (&"worker".into(), &"read".into()));
+    run(&["client", "delete", "worker", "--yes"]);
+    dies(&mut auth, &token, "CLIENT_DELETED").await;
+    assert_eq!(run(&["client", "list"]), "");
+    for (arguments, complaint) in [
+        (&["client", "show", "worker"][..], "there is no such client"),
+        (&["client", "disable", "default"], "the client stands in the configuration"),
+        (&["client", "create", "x", "--audience", "a b"], "audiences must each be"),
+    ] {
+        let refused = program.run(arguments);
+        assert!(refused.code == 1 && refused.stderr.contains(complaint), "{}", refused.stderr);
     }
     server.stop();
 }

@@ -33,12 +33,18 @@ async fn p8_lo_01_lo_02_no_secret_is_logged_and_each_failure_is_one_line(engine:
     run(&["keys", "generate"], "");
     run(&["user", "create", "alice", "--email", "alice@example.org"], tour::PASSWORD);
     run(&["config", "print"], "");
+    // Its result is the secret: it is shown this once.
+    let create = program.run(&["client", "create", "worker", "--audience", "api"]);
+    let client_secret = create.success().trim_end().to_owned();
+    run(&["client", "list", "--json"], "");
+    run(&["client", "show", "worker"], "");
 
     let server = program.serve();
     let mut tour = Tour::new(client(&server).await);
     tour.everything(server.http).await;
     let [reset, verification] = one_time_tokens(&program, &mut seen);
     tour.one_time_tokens(&reset, &verification).await;
+    tour.client_tokens(&client_secret).await;
     beside::run(&url, "ALTER TABLE users RENAME TO hidden_users").await;
     tour.login_fails(tour::PASSWORD).await;
     beside::run(&url, "ALTER TABLE revocation_head RENAME TO hidden_head").await;
@@ -46,6 +52,11 @@ async fn p8_lo_01_lo_02_no_secret_is_logged_and_each_failure_is_one_line(engine:
     let log = server.stop_and_log();
 
     let mut secrets = tour.secrets();
+    let digests = beside::texts(&url, "SELECT digest FROM client_secrets").await;
+    assert_eq!(digests.len(), 1);
+    assert_eq!(found(&digests[0], &vec![("it".into(), client_secret.clone())]), "");
+    secrets.extend(digests.into_iter().map(|digest| ("digest of a client's".to_owned(), digest)));
+    secrets.push(("client secret".to_owned(), client_secret));
     secrets.push(("database password".into(), DATABASE_PASSWORD.into()));
     secrets.extend(hashes(&url).await);
     secrets.extend(keys(&program.data_dir().join("keys")));

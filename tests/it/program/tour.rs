@@ -4,8 +4,9 @@
 use std::{fmt::Write as _, net::SocketAddr};
 
 use tokenward::grpc::pb::auth::{
-    ChangePasswordRequest, ListSessionsRequest, LoginRequest, RefreshRequest, RegisterRequest,
-    ResetPasswordRequest, RevokeRequest, TokenPair, VerifyIdentifierRequest, VerifyRequest,
+    ChangePasswordRequest, IssueClientTokenRequest, ListSessionsRequest, LoginRequest,
+    RefreshRequest, RegisterRequest, ResetPasswordRequest, RevokeRequest, TokenPair,
+    VerifyIdentifierRequest, VerifyRequest, issue_client_token_request::Credentials,
     revoke_request::Target,
 };
 use tokio::{
@@ -54,6 +55,28 @@ impl Tour {
         self.revocations(&tokens).await;
         let tokens = self.login().await;
         self.passwords(&tokens).await;
+    }
+
+    /// By the right secret, by a wrong one, and by what is no assertion.
+    pub(super) async fn client_tokens(&mut self, secret: &str) {
+        for (credentials, is_good) in [
+            (Credentials::ClientSecret(secret.to_owned()), true),
+            (Credentials::ClientSecret(format!("{secret}x")), false),
+            (Credentials::ClientAssertion(secret.to_owned()), false),
+        ] {
+            let request = self.request(IssueClientTokenRequest {
+                client_id: "worker".to_owned(),
+                credentials: Some(credentials),
+                ..IssueClientTokenRequest::default()
+            });
+            let answer = self.client.issue_client_token(request).await;
+            if is_good {
+                let tokens = self.succeeds(answer).tokens.expect("tokens");
+                self.tokens.push(tokens.access_token);
+            } else {
+                self.fails(answer);
+            }
+        }
     }
 
     /// Wrong, too short, and there and back again.

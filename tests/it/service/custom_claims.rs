@@ -81,7 +81,7 @@ async fn a_replica_with_other_custom_claims_accepts_the_token(engine: Engine) {
         let verdict = verdict.expect("a verdict");
         assert_eq!(verdict.reason, None);
         let claims = verdict.claims.expect("active");
-        assert_eq!(claims.claims.roles, [Role::parse("reader").expect("a role")]);
+        assert_eq!(claims.claims.roles(), [Role::parse("reader").expect("a role")]);
         assert!(claims.json.contains(r#""zone":"eu""#), "{}", claims.json);
     }
 }

@@ -2,6 +2,7 @@
 //! by hand.
 
 mod change_password;
+mod clients;
 mod custom_claims;
 mod dump;
 mod freshness;

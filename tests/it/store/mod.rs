@@ -28,6 +28,7 @@ macro_rules! on_both_engines {
 mod accounts;
 mod audit;
 mod cancellation;
+mod clients;
 mod connecting;
 mod damage;
 mod fixture;

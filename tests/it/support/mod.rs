@@ -1,6 +1,7 @@
 //! What tests share.
 
 pub(crate) mod altered_key;
+pub(crate) mod assertion;
 pub(crate) mod authority;
 pub(crate) mod beside;
 pub(crate) mod command;

@@ -5,9 +5,10 @@ use prost::Message;
 use tokenward::{
     domain::one_time::Contact,
     grpc::pb::auth::{
-        BatchVerifyRequest, ChangePasswordRequest, GetJwksRequest, ListSessionsRequest,
-        LoginRequest, RefreshRequest, RegisterRequest, ResetPasswordRequest, RevokeRequest,
-        TokenPair, VerifyIdentifierRequest, VerifyRequest, auth_service_client::AuthServiceClient,
+        BatchVerifyRequest, ChangePasswordRequest, GetJwksRequest, IssueClientTokenRequest,
+        ListSessionsRequest, LoginRequest, RefreshRequest, RegisterRequest, ResetPasswordRequest,
+        RevokeRequest, TokenPair, VerifyIdentifierRequest, VerifyRequest,
+        auth_service_client::AuthServiceClient, issue_client_token_request::Credentials,
         revoke_request::Target,
     },
     service::Administrator,
@@ -16,6 +17,7 @@ use tonic::{Code, Request, Status, transport::Channel};
 
 use super::{
     calls::{about, login, login_request, refresh_request, register},
+    clients::worker,
     raw::{Method, methods, send_request},
     serve,
     told::{fields, is, reason},
@@ -78,15 +80,17 @@ impl Call {
 }
 
 /// One row for each method. The session of `spare` is the one to revoke,
-/// `carols` is that of a user whose password may change, and `one_time` are a
-/// reset token and a verification token.
+/// `carols` is that of a user whose password may change, `one_time` are a reset
+/// token and a verification token, and `secret` is that of the client `worker`.
 fn rows(
     tokens: &TokenPair,
     spare: &TokenPair,
     carols: &TokenPair,
     one_time: &[String; 2],
+    secret: &str,
 ) -> Vec<Row> {
     let mut rows = credential_rows(tokens, spare);
+    rows.push(client_row(secret));
     rows.push(change_row(tokens, carols));
     rows.extend(one_time_rows(one_time));
     rows.extend(verdict_rows(&tokens.access_token));
@@ -146,6 +150,23 @@ fn credential_rows(tokens: &TokenPair, spare: &TokenPair) -> Vec<Row> {
             without_store: IsUnavailable,
         },
     ]
+}
+
+fn client_row(secret: &str) -> Row {
+    let by = |secret: &str| IssueClientTokenRequest {
+        client_id: "worker".into(),
+        credentials: Some(Credentials::ClientSecret(secret.into())),
+        ..IssueClientTokenRequest::default()
+    };
+    let unproved = IssueClientTokenRequest { credentials: None, ..by(secret) };
+    Row {
+        method: "IssueClientToken",
+        good: Call::new(&by(secret)),
+        later: None,
+        malformed: Some((Call::new(&unproved), "credentials")),
+        refused: Some((Call::new(&by("wrong")), "INVALID_CLIENT")),
+        without_store: WithoutStore::IsUnavailable,
+    }
 }
 
 /// No other call may come with the session that a change was made in before.
@@ -263,7 +284,8 @@ async fn every_method_has_its_failures(engine: Engine) {
     let [tokens, spare] = [login(&mut client).await, login(&mut client).await];
     let carols = login_of_carol(&mut client).await;
     let one_time = tokens_of_dave(&served).await;
-    let table = rows(&tokens.tokens.unwrap(), &spare.tokens.unwrap(), &carols, &one_time);
+    let secret = worker(&served).await;
+    let table = rows(&tokens.tokens.unwrap(), &spare.tokens.unwrap(), &carols, &one_time, &secret);
     let covered = pair_up(methods(), table);
     with_the_store(&served, &covered).await;
     served.store.close().await;

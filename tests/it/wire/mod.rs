@@ -4,6 +4,7 @@
 mod administrators;
 mod audit;
 mod calls;
+mod clients;
 mod coverage;
 mod failures;
 mod hostile;
