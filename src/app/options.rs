@@ -24,6 +24,7 @@ pub(super) fn worker_settings(settings: &Settings) -> WorkerSettings {
         signing_queue: to_usize(settings.workers.signing_queue),
         hashing_queue: to_usize(settings.workers.hashing_queue),
         max_wait: settings.workers.max_wait.0.min(settings.grpc.request_timeout.0),
+        hashing_memory: to_usize(settings.workers.hashing_memory_mib).saturating_mul(1 << 20),
         keep_memory: settings.workers.keep_memory.0,
     }
 }

@@ -33,7 +33,7 @@ use crate::{
     },
     domain::error::chain,
     store::ConnectError,
-    telemetry::{self, AuditLines},
+    telemetry::{self, logs::AuditLines},
 };
 
 const EXAMPLES: &str = "\
@@ -219,7 +219,7 @@ impl GlobalArgs {
 }
 
 fn start_logging(settings: &Settings, audit_lines: AuditLines) -> Result<(), Failure> {
-    telemetry::init(&settings.log, audit_lines).map_err(Failure::Usage)
+    telemetry::logs::init(&settings.log, audit_lines).map_err(Failure::Usage)
 }
 
 /// Makes the data folder, for its owner only, when something will be put

@@ -473,7 +473,15 @@ pub struct WorkerSettings {
     #[config(env = "TOKENWARD_WORKERS_MAX_WAIT", default = "5s")]
     pub max_wait: Span,
 
-    /// How long an idle thread keeps the memory of its last hash.
+    /// The most memory that all hashes together hold at any time, in MiB, what
+    /// is kept for the next ones included. Hashes for which there is no room
+    /// wait. Must have room for one of password.memory_kib; imported hashes
+    /// that need more are refused.
+    /// Range: 8 to 65536.
+    #[config(env = "TOKENWARD_WORKERS_HASHING_MEMORY_MIB", default = 320)]
+    pub hashing_memory_mib: u32,
+
+    /// How long the memory of a hash is kept for the next one.
     /// Range: 0s to 1h.
     #[config(env = "TOKENWARD_WORKERS_KEEP_MEMORY", default = "10s")]
     pub keep_memory: Span,

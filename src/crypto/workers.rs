@@ -9,7 +9,7 @@
 use std::{
     fmt, io,
     num::NonZeroUsize,
-    sync::{Arc, Condvar, Mutex, atomic::Ordering},
+    sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -17,17 +17,21 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    hash_memory::HashMemory,
-    port::CryptoError,
-    queue::{Job, Queues, Task, Work},
-    worker::{Shared, lock},
+    hash_memory::{HashMemory, MemoryUse},
+    job::{Job, Task},
+    port::{CryptoError, JobFor},
+    queue::Waiting,
+    worker::{Shared, State, Work, lock},
 };
-use crate::domain::{clock::Clock, error::Fault};
+use crate::{
+    domain::{clock::Clock, error::Fault},
+    telemetry::metrics::WorkerMetrics,
+};
 
 /// How many threads, and how much may wait for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkerSettings {
-    /// Threads. Each holds the memory of one hash while there are logins.
+    /// Threads.
     pub threads: NonZeroUsize,
     /// How many signatures may wait.
     pub signing_queue: usize,
@@ -35,7 +39,10 @@ pub struct WorkerSettings {
     pub hashing_queue: usize,
     /// How long either may have to wait, as far as that can be foreseen.
     pub max_wait: Duration,
-    /// How long a thread keeps the memory of its last hash without work.
+    /// The most memory that all hashes together hold at any time, in bytes,
+    /// what is kept for the next ones included.
+    pub hashing_memory: usize,
+    /// How long the memory of a hash is kept for the next one.
     pub keep_memory: Duration,
 }
 
@@ -47,12 +54,13 @@ impl Default for WorkerSettings {
             signing_queue: 4096,
             hashing_queue: 256,
             max_wait: Duration::from_secs(5),
+            hashing_memory: 320 << 20,
             keep_memory: Duration::from_secs(10),
         }
     }
 }
 
-/// How many jobs wait, for metrics.
+/// How many jobs wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLengths {
     /// Signatures.
@@ -69,15 +77,23 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts the threads. Fails when the system gives none.
+    /// Starts the threads, which nobody looks at. Fails when the system gives
+    /// none.
     pub fn start(settings: WorkerSettings, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let queues = Queues::new(&settings);
+        Self::start_measured(settings, clock, WorkerMetrics::default())
+    }
+
+    /// The same, with something that records what they do.
+    pub fn start_measured(
+        settings: WorkerSettings,
+        clock: Arc<dyn Clock>,
+        metrics: WorkerMetrics,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            queues: Mutex::new(queues),
+            state: Mutex::new(State::new(&settings, metrics)),
             changed: Condvar::new(),
             clock,
             keep_memory: settings.keep_memory,
-            memory: Arc::default(),
         });
         let workers = Self { shared, threads: Mutex::default(), settings };
         for index in 0..settings.threads.get() {
@@ -93,29 +109,36 @@ impl Workers {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, CryptoError> {
-        answer(self.submit(Work::Signing, move |_| work())?).await
+        answer(self.submit(Work::Signing, 0, JobFor::default(), move |_| work())?).await
     }
 
-    /// Runs a password hash in a thread's own memory.
+    /// Runs a password hash in so many bytes of memory.
     pub(super) async fn hash<T: Send + 'static>(
         &self,
+        bytes: usize,
+        whom: JobFor,
         work: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
     ) -> Result<T, CryptoError> {
-        answer(self.submit(Work::Hashing, work)?).await
+        answer(self.submit(Work::Hashing, bytes, whom, work)?).await
     }
 
     /// How many jobs wait now.
     pub fn queued(&self) -> QueueLengths {
-        let mut queues = self.shared.lock();
+        let mut state = self.shared.lock();
         QueueLengths {
-            signing: queues.of(Work::Signing).len(),
-            hashing: queues.of(Work::Hashing).len(),
+            signing: state.of(Work::Signing).len(),
+            hashing: state.of(Work::Hashing).len(),
         }
     }
 
-    /// Bytes that the threads hold for hashing now.
-    pub fn held_memory(&self) -> usize {
-        self.shared.memory.load(Ordering::Relaxed)
+    /// What hashes hold.
+    pub fn memory(&self) -> MemoryUse {
+        self.shared.lock().memory.usage()
+    }
+
+    /// The most that one hash, and all together, may hold, in bytes.
+    pub(super) const fn memory_budget(&self) -> usize {
+        self.settings.hashing_memory
     }
 
     /// Forgets what waits, lets what runs end, and joins the threads. Later
@@ -136,24 +159,29 @@ impl Workers {
     fn submit<T: Send + 'static>(
         &self,
         work: Work,
+        memory: usize,
+        whom: JobFor,
         run: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
-    ) -> Result<oneshot::Receiver<T>, CryptoError> {
+    ) -> Result<Answer<T>, CryptoError> {
         let (reply, receiver) = oneshot::channel();
         let job: Box<dyn Job> = Box::new(Task { work: run, reply });
-        let mut queues = self.shared.lock();
-        if queues.closed {
+        if memory > self.memory_budget() {
+            return Err(CryptoError::Failed(Fault::from("a hash needs more than all memory")));
+        }
+        let since = self.shared.clock.monotonic();
+        let deadline = whom.time_left.map(|span| since.saturating_add(span));
+        let mut state = self.shared.lock();
+        if state.closed {
             return Err(CryptoError::Failed(Fault::from("the worker threads have stopped")));
         }
-        let queue = queues.of(work);
-        if !queue.push(job) {
-            let retry_after = queue.retry_after();
-            return Err(CryptoError::Busy { work: work.name(), retry_after });
-        }
-        drop(queues);
+        state.of(work).push(whom.source, Waiting { job, memory, since, deadline })?;
+        drop(state);
         self.shared.changed.notify_one();
         Ok(receiver)
     }
 }
+
+type Answer<T> = oneshot::Receiver<Result<T, CryptoError>>;
 
 impl Drop for Workers {
     fn drop(&mut self) {
@@ -167,15 +195,18 @@ impl fmt::Debug for Workers {
     }
 }
 
-async fn answer<T>(receiver: oneshot::Receiver<T>) -> Result<T, CryptoError> {
+async fn answer<T>(receiver: Answer<T>) -> Result<T, CryptoError> {
     receiver.await.map_err(|_| {
         CryptoError::Failed(Fault::from("a worker thread gave no answer: it panicked or stopped"))
-    })
+    })?
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{atomic::AtomicUsize, mpsc};
+    use std::sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    };
 
     use super::*;
     use crate::domain::clock::SystemClock;
@@ -187,15 +218,29 @@ mod tests {
             hashing_queue: queue,
             max_wait: Duration::MAX,
             keep_memory: Duration::from_millis(1),
+            ..WorkerSettings::default()
         };
-        Workers::start(settings, Arc::new(SystemClock::new())).expect("threads")
+        let clock = Arc::new(SystemClock::new());
+        Workers::start(settings, clock).expect("threads")
+    }
+
+    fn submit<T: Send + 'static>(
+        workers: &Workers,
+        work: Work,
+        run: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Answer<T>, CryptoError> {
+        workers.submit(work, 0, JobFor::default(), |_| run())
+    }
+
+    async fn done<T>(answer: Answer<T>) -> T {
+        answer.await.expect("an answer").expect("done")
     }
 
     /// Keeps a thread busy until the sender is dropped.
-    fn occupy(workers: &Workers) -> (mpsc::Sender<()>, oneshot::Receiver<()>) {
+    fn occupy(workers: &Workers) -> (mpsc::Sender<()>, Answer<()>) {
         let (started, has_started) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
-        let done = workers.submit(Work::Hashing, move |_| {
+        let done = submit(workers, Work::Hashing, move || {
             started.send(()).expect("the test waits");
             assert!(released.recv().is_err());
         });
@@ -210,19 +255,19 @@ mod tests {
         let workers = workers(1, 3);
         let (release, _running) = occupy(&workers);
         let waiting: Vec<_> =
-            (0..3).map(|n| workers.submit(Work::Hashing, move |_| n).expect("room")).collect();
-        let refused = workers.hash(|_| ()).await;
+            (0..3).map(|n| submit(&workers, Work::Hashing, move || n).expect("room")).collect();
+        let refused = workers.hash(0, JobFor::default(), |_| ()).await;
         let Err(CryptoError::Busy { work: "password hashing", retry_after }) = refused else {
             panic!("{refused:?}");
         };
         assert!(retry_after >= Duration::from_millis(100));
         assert_eq!(workers.queued(), QueueLengths { signing: 0, hashing: 3 });
-        let signature = workers.submit(Work::Signing, |_| ()).expect("its own queue has room");
+        let signature = submit(&workers, Work::Signing, || ()).expect("its own queue has room");
         drop(release);
         for (expected, receiver) in waiting.into_iter().enumerate() {
-            assert_eq!(receiver.await, Ok(expected));
+            assert_eq!(done(receiver).await, expected);
         }
-        assert_eq!(signature.await, Ok(()));
+        done(signature).await;
     }
 
     #[tokio::test]
@@ -232,7 +277,7 @@ mod tests {
         let order = Arc::new(Mutex::new(Vec::new()));
         let note = |work, name| {
             let order = Arc::clone(&order);
-            workers.submit(work, move |_| lock(&order).push(name)).expect("room")
+            submit(&workers, work, move || lock(&order).push(name)).expect("room")
         };
         let answers = [
             note(Work::Hashing, "hash 1"),
@@ -242,7 +287,7 @@ mod tests {
         ];
         drop(release);
         for answer in answers {
-            answer.await.expect("done");
+            done(answer).await;
         }
         assert_eq!(*lock(&order), ["signature 1", "signature 2", "hash 1", "hash 2"]);
     }
@@ -255,14 +300,14 @@ mod tests {
         let ran = Arc::new(AtomicUsize::new(0));
         let count = |ran: &Arc<AtomicUsize>| {
             let ran = Arc::clone(ran);
-            workers.submit(Work::Hashing, move |_| ran.fetch_add(1, Ordering::SeqCst))
+            submit(&workers, Work::Hashing, move || ran.fetch_add(1, Ordering::SeqCst))
         };
         for _ in 0..10_000 {
             drop(count(&ran).expect("room"));
         }
         let last = count(&ran).expect("room");
         drop(release);
-        assert_eq!(last.await, Ok(0));
+        assert_eq!(done(last).await, 0);
         assert_eq!(ran.load(Ordering::SeqCst), 1);
     }
 
@@ -279,7 +324,7 @@ mod tests {
         let workers = workers(2, 8);
         let (release, running) = occupy(&workers);
         let (release_too, running_too) = occupy(&workers);
-        let waiting = workers.submit(Work::Signing, |_| ()).expect("room");
+        let waiting = submit(&workers, Work::Signing, || ()).expect("room");
         thread::scope(|scope| {
             scope.spawn(|| workers.shutdown());
             while !workers.shared.lock().closed {
@@ -287,7 +332,8 @@ mod tests {
             }
             drop((release, release_too));
         });
-        assert_eq!((running.await, running_too.await), (Ok(()), Ok(())));
+        done(running).await;
+        done(running_too).await;
         assert!(waiting.await.is_err());
         assert!(lock(&workers.threads).is_empty());
         assert!(matches!(workers.sign(|| ()).await, Err(CryptoError::Failed(_))));

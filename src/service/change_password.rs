@@ -68,6 +68,7 @@ struct Change<'a> {
     claims: &'a AccessClaims,
     refresh: Option<&'a RefreshClaims>,
     client: &'a ClientPolicy,
+    caller: &'a Caller,
     origin: Origin,
 }
 
@@ -106,6 +107,7 @@ impl Auth {
             claims,
             refresh: refresh.as_ref(),
             client,
+            caller,
             origin: caller.acting_as(Actor::User(claims.subject)),
         };
         let (session, account, revocation_seq) = self.settle(&change, &current, new).await?;
@@ -124,7 +126,7 @@ impl Auth {
     ) -> Result<(Session, Account, i64), AuthError> {
         for _ in 0..ATTEMPTS {
             let (checked, account) = self.check_current(change, current).await?;
-            let new = self.passwords.hash(accept_for(new.clone(), &account)?).await?;
+            let new = self.hash(accept_for(new.clone(), &account)?, change.caller).await?;
             let request = self.change(change, checked, new)?;
             match self.change_in_store(request).await? {
                 PasswordChanged::Changed { session, account, revocation } => {
@@ -199,8 +201,13 @@ impl Auth {
             .user(claims.subject)
             .session(claims.session_id)
             .client(claims.client_id.clone());
-        let guess =
-            Guess { password: current.clone(), stored: stored.clone(), enabled: true, failure };
+        let guess = Guess {
+            password: current.clone(),
+            stored: stored.clone(),
+            enabled: true,
+            caller: change.caller.clone(),
+            failure,
+        };
         let check = self.attempts.check(subjects, guess).await?;
         let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
         let checked = stored.filter(|_| check.matches).ok_or(wrong)?;
@@ -213,7 +220,7 @@ impl Auth {
         checked: PasswordHash,
         new: PasswordHash,
     ) -> Result<ChangePassword, AuthError> {
-        let Change { claims, refresh, client, origin } = change;
+        let Change { claims, refresh, client, origin, .. } = change;
         // Read only now: the hashes may have waited.
         let now = self.now();
         let ends_with_access_token = refresh.is_none();

@@ -32,14 +32,16 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use crate::{
-    crypto::port::{JwksDocument, Passwords, TokenKeys},
+    crypto::port::{JobFor, JwksDocument, Passwords, TokenKeys},
     domain::{
         audit::{Actor, Origin},
         clock::{Clock, Timestamp},
         entropy::{Entropy, EntropyError, random_uuid},
         error::{AuthError, Fault},
+        password::{Password, PasswordHash},
         policy::Policy,
     },
+    peers::network,
     store::port::Store,
 };
 
@@ -99,6 +101,14 @@ impl Caller {
         let source = self.ip.map(|ip| ip.to_canonical().to_string()).unwrap_or_default();
         Origin { actor, source, request_id: self.request_id.clone() }
     }
+
+    /// Whom a hash is made for that begins to wait now.
+    pub(crate) fn job(&self, clock: &dyn Clock) -> JobFor {
+        JobFor {
+            source: self.ip.map(network),
+            time_left: self.deadline.map(|deadline| deadline.saturating_sub(clock.monotonic())),
+        }
+    }
 }
 
 impl Auth {
@@ -126,6 +136,10 @@ impl Auth {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    async fn hash(&self, password: Password, caller: &Caller) -> Result<PasswordHash, AuthError> {
+        Ok(self.passwords.hash(password, caller.job(self.clock.as_ref())).await?)
     }
 
     fn random_uuid(&self) -> Result<Uuid, AuthError> {

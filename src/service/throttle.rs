@@ -28,7 +28,10 @@ use crate::{
     store::port::{Attempt, EndAttempt, Store},
 };
 
-use super::lanes::{First, Lanes};
+use super::{
+    Caller,
+    lanes::{First, Lanes},
+};
 
 /// How often the first of those who wait for a place asks again. The place
 /// may be given back by another replica.
@@ -41,6 +44,8 @@ pub(super) struct Guess {
     pub(super) stored: Option<PasswordHash>,
     /// May the user log in at all? A right password is a failure otherwise.
     pub(super) enabled: bool,
+    /// Who waits for the answer.
+    pub(super) caller: Caller,
     /// What the audit log says if it is not the right one.
     pub(super) failure: Event,
 }
@@ -94,8 +99,8 @@ impl Attempts {
     }
 
     async fn check_uncounted(&self, guess: Guess) -> Answer {
-        let Guess { password, stored, enabled, failure } = guess;
-        let checked = self.passwords.check(password, stored).await;
+        let Guess { password, stored, enabled, caller, failure } = guess;
+        let checked = self.passwords.check(password, stored, caller.job(&*self.clock)).await;
         if ending(Some(&checked), enabled) == Ending::Failed {
             self.store.record(Event { at: self.clock.now(), ..failure }).await?;
         }
@@ -164,11 +169,12 @@ impl Attempts {
         guess: Guess,
         answer: &mut Sender<Answer>,
     ) -> Answer {
-        let Guess { password, stored, enabled, failure } = guess;
+        let Guess { password, stored, enabled, caller, failure } = guess;
+        let whom = caller.job(&*self.clock);
         let checked = tokio::select! {
             biased;
             () = answer.closed() => None,
-            checked = self.passwords.check(password, stored) => Some(checked),
+            checked = self.passwords.check(password, stored, whom) => Some(checked),
         };
         attempt.now = self.clock.now();
         let ending = ending(checked.as_ref(), enabled);

@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    Administrator, Auth,
+    Administrator, Auth, Caller,
     profile::{Profile, ProfileRequest},
 };
 
@@ -35,12 +35,13 @@ impl Auth {
         request: CreateUserRequest,
         admin: &Administrator,
     ) -> Result<UserId, AuthError> {
-        self.new_user(request, Action::CreateUser, &admin.origin()).await
+        self.new_user(request, admin.caller(), Action::CreateUser, &admin.origin()).await
     }
 
     pub(super) async fn new_user(
         &self,
         request: CreateUserRequest,
+        caller: &Caller,
         action: Action,
         origin: &Origin,
     ) -> Result<UserId, AuthError> {
@@ -48,7 +49,7 @@ impl Auth {
         let checked = self.check_new_user(request)?;
         let id = UserId::new(random_uuid(self.entropy.as_ref())?);
         let hash = match checked.password {
-            Some(password) => Some(self.passwords.hash(password).await?),
+            Some(password) => Some(self.hash(password, caller).await?),
             None => None,
         };
         let account = checked.profile.into_account(id, hash);
@@ -128,7 +129,7 @@ impl Auth {
             .and_then(|password| password.accept_new(self.policy.password_min_chars))
             .and_then(|password| password.accept_without(user.identifiers()))
             .map_err(|error| AuthError::invalid("password", error.to_string()))?;
-        let new = self.passwords.hash(password).await?;
+        let new = self.hash(password, admin.caller()).await?;
         let (entry_id, now) = (self.random_uuid()?, self.now());
         let counted_by = self.attempts.counted_by(user.id);
         let origin = admin.origin();

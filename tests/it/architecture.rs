@@ -13,7 +13,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         &[SQL, GRPC, HTTP, JOSE, CRYPTO, RSA],
     ),
     ("store", &["audit_lines", "domain"], &[GRPC, HTTP, JOSE, CRYPTO, RSA]),
-    ("crypto", &["domain"], &[SQL, GRPC, HTTP]),
+    ("crypto", &["domain", "telemetry"], &[SQL, GRPC, HTTP]),
     ("grpc", &["domain", "peers", "service"], &[SQL, JOSE, CRYPTO, RSA]),
     ("http", &["domain", "service"], &[SQL, GRPC, JOSE, CRYPTO, RSA]),
     ("listener", &["domain", "peers"], &[SQL, GRPC, JOSE, CRYPTO, RSA]),

@@ -1,6 +1,7 @@
 //! What the calls promise, on real databases and with a clock that is moved
 //! by hand.
 
+mod admission;
 mod change_password;
 mod custom_claims;
 mod freshness;
