@@ -258,7 +258,7 @@ impl Server {
         let http_app = http::router(
             Arc::clone(&core.auth),
             Arc::clone(&core.readiness),
-            http_options(&settings),
+            http_options(&settings, &core.metrics),
         );
         let limits = |request_timeout| connection_limits(&settings, request_timeout);
         let (for_grpc, for_http) =

@@ -53,7 +53,7 @@ pub struct Settings {
     #[config(nested)]
     pub grpc: GrpcSettings,
 
-    /// The HTTP listener: JWKS, metadata, health.
+    /// The HTTP listener: JWKS, metadata, health, metrics.
     #[config(nested)]
     pub http: HttpSettings,
 
@@ -217,6 +217,11 @@ pub struct HttpSettings {
     /// Range: 100ms to 5m.
     #[config(env = "TOKENWARD_HTTP_REQUEST_TIMEOUT", default = "10s")]
     pub request_timeout: Span,
+
+    /// Serves GET /metrics. A gateway that publishes this listener should keep
+    /// /metrics, /livez and /readyz inside.
+    #[config(env = "TOKENWARD_HTTP_METRICS", default = true)]
+    pub metrics: bool,
 }
 
 /// TLS on both listeners: certificate and key, both or neither.

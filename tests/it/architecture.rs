@@ -15,7 +15,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("store", &["audit_lines", "domain"], &[GRPC, HTTP, JOSE, CRYPTO, RSA]),
     ("crypto", &["domain", "telemetry"], &[SQL, GRPC, HTTP]),
     ("grpc", &["domain", "peers", "service"], &[SQL, JOSE, CRYPTO, RSA]),
-    ("http", &["domain", "service"], &[SQL, GRPC, JOSE, CRYPTO, RSA]),
+    ("http", &["domain", "service", "telemetry"], &[SQL, GRPC, JOSE, CRYPTO, RSA]),
     ("listener", &["domain", "peers"], &[SQL, GRPC, JOSE, CRYPTO, RSA]),
     ("audit_lines", &["domain"], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA]),
     ("peers", &[], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA]),

@@ -8,6 +8,7 @@ mod coverage;
 mod failures;
 mod hostile;
 mod http;
+mod metrics;
 mod operators;
 mod raw;
 mod refreshing;
