@@ -12,7 +12,7 @@ use super::{
     digest::sha256,
     hash_memory::HashMemory,
     phc::{Argon2Hash, OUTPUT_LEN, SALT_LEN, compute},
-    port::{CryptoError, JobFor, PasswordCheck, Passwords},
+    port::{CryptoError, JobFor, PasswordCheck, Passwords, Place},
     stored_hash::StoredHash,
     workers::Workers,
 };
@@ -74,7 +74,11 @@ impl Argon2Passwords {
 
 #[async_trait]
 impl Passwords for Argon2Passwords {
-    async fn hash(&self, password: Password, whom: JobFor) -> Result<PasswordHash, CryptoError> {
+    fn place(&self, whom: JobFor) -> Result<Place, CryptoError> {
+        self.workers.place_for_hash(whom)
+    }
+
+    async fn hash(&self, password: Password, place: Place) -> Result<PasswordHash, CryptoError> {
         let params = self.params;
         let salt = fresh_salt(&*self.entropy).map_err(|error| {
             CryptoError::Failed(Fault::caused_by("there is no salt for a password", error))
@@ -85,14 +89,14 @@ impl Passwords for Argon2Passwords {
             let hash = Argon2Hash { algorithm, params, salt, output };
             Ok(PasswordHash::new(hash.to_phc()))
         };
-        self.workers.hash(params.memory(), whom, job).await?.map_err(CryptoError::Failed)
+        self.workers.hash(params.memory(), place, job).await?.map_err(CryptoError::Failed)
     }
 
     async fn check(
         &self,
         password: Password,
         stored: Option<PasswordHash>,
-        whom: JobFor,
+        place: Place,
     ) -> Result<PasswordCheck, CryptoError> {
         let is_known = stored.is_some();
         let stored = self.read(stored.as_ref().unwrap_or(&self.dummy)).map_err(|error| {
@@ -101,7 +105,7 @@ impl Passwords for Argon2Passwords {
         let outdated = self.is_outdated(&stored);
         let bytes = stored.memory();
         let job = move |memory: &mut HashMemory| stored.matches(&password, memory);
-        let equal = self.workers.hash(bytes, whom, job).await?;
+        let equal = self.workers.hash(bytes, place, job).await?;
         let matches = equal.map_err(CryptoError::Failed)? && is_known;
         Ok(PasswordCheck { matches, outdated })
     }
@@ -135,7 +139,9 @@ mod tests {
 
     const CHEAP: HashingParams = HashingParams { memory_kib: 64, iterations: 1, parallelism: 1 };
 
-    const ANYBODY: JobFor = JobFor { source: None, time_left: None };
+    fn place(passwords: &Argon2Passwords) -> Place {
+        passwords.place(JobFor::default()).expect("room")
+    }
 
     fn passwords(params: HashingParams) -> Argon2Passwords {
         let settings = WorkerSettings {
@@ -166,11 +172,15 @@ mod tests {
             "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc",
         ] {
             let stored = || Some(PasswordHash::new(hash.to_owned()));
-            let right =
-                passwords.check(password("password"), stored(), ANYBODY).await.expect("done");
+            let right = passwords
+                .check(password("password"), stored(), place(&passwords))
+                .await
+                .expect("done");
             assert_eq!(right, PasswordCheck { matches: true, outdated: true }, "{hash}");
-            let wrong =
-                passwords.check(password("Password"), stored(), ANYBODY).await.expect("done");
+            let wrong = passwords
+                .check(password("Password"), stored(), place(&passwords))
+                .await
+                .expect("done");
             assert!(!wrong.matches, "{hash}");
         }
     }
@@ -178,12 +188,16 @@ mod tests {
     #[tokio::test]
     async fn new_hashes_have_their_own_salt_and_are_up_to_date() {
         let passwords = passwords(CHEAP);
-        let one = passwords.hash(password("correct horse"), ANYBODY).await.expect("a hash");
-        let two = passwords.hash(password("correct horse"), ANYBODY).await.expect("a hash");
+        let one =
+            passwords.hash(password("correct horse"), place(&passwords)).await.expect("a hash");
+        let two =
+            passwords.hash(password("correct horse"), place(&passwords)).await.expect("a hash");
         assert_ne!(one.expose(), two.expose());
         assert!(one.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
-        let check =
-            passwords.check(password("correct horse"), Some(one), ANYBODY).await.expect("done");
+        let check = passwords
+            .check(password("correct horse"), Some(one), place(&passwords))
+            .await
+            .expect("done");
         assert_eq!(check, PasswordCheck { matches: true, outdated: false });
     }
 
@@ -192,9 +206,11 @@ mod tests {
     async fn lg_40_every_byte_counts() {
         let passwords = passwords(CHEAP);
         let long = "x".repeat(1023);
-        let hash = passwords.hash(password(&format!("{long}a")), ANYBODY).await.expect("a hash");
+        let hash =
+            passwords.hash(password(&format!("{long}a")), place(&passwords)).await.expect("a hash");
         for other in [format!("{long}b"), long.clone(), format!("{}\0a", &long[..1022])] {
-            let check = passwords.check(password(&other), Some(hash.clone()), ANYBODY).await;
+            let check =
+                passwords.check(password(&other), Some(hash.clone()), place(&passwords)).await;
             assert!(!check.expect("done").matches);
         }
     }
@@ -208,12 +224,17 @@ mod tests {
             let dummy = Argon2Hash::parse(passwords.dummy.expose()).expect("complete");
             assert_eq!(dummy.params, params);
             assert_eq!((dummy.salt.len(), dummy.output.len()), (SALT_LEN, OUTPUT_LEN));
-            let check = passwords.check(password("anything"), None, ANYBODY).await.expect("done");
+            let check =
+                passwords.check(password("anything"), None, place(&passwords)).await.expect("done");
             assert_eq!(check, PasswordCheck { matches: false, outdated: false });
             let for_dummy = passwords.workers.memory().held;
             assert_eq!(for_dummy, params.memory_kib as usize * 1024);
-            let real = passwords.hash(password("anything"), ANYBODY).await.expect("a hash");
-            passwords.check(password("anything"), Some(real), ANYBODY).await.expect("done");
+            let real =
+                passwords.hash(password("anything"), place(&passwords)).await.expect("a hash");
+            passwords
+                .check(password("anything"), Some(real), place(&passwords))
+                .await
+                .expect("done");
             assert_eq!(passwords.workers.memory().held, for_dummy);
         }
     }
@@ -222,8 +243,10 @@ mod tests {
     #[tokio::test]
     async fn lg_05_nothing_matches_without_a_stored_hash() {
         let mut passwords = passwords(CHEAP);
-        passwords.dummy = passwords.hash(password("known"), ANYBODY).await.expect("a hash");
-        let check = passwords.check(password("known"), None, ANYBODY).await.expect("done");
+        passwords.dummy =
+            passwords.hash(password("known"), place(&passwords)).await.expect("a hash");
+        let check =
+            passwords.check(password("known"), None, place(&passwords)).await.expect("done");
         assert!(!check.matches);
     }
 
@@ -231,7 +254,6 @@ mod tests {
     /// touched.
     #[tokio::test]
     async fn lg_17_a_tampered_cost_is_a_fault() {
-        let passwords = passwords(CHEAP);
         let key = "c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         for hash in [
             format!("$argon2id$v=19$m=1048576,t=2,p=1${key}"),
@@ -242,17 +264,19 @@ mod tests {
             format!("pbkdf2:sha512:4294967295$salt${}", "00".repeat(64)),
             "$2b$31$wre7BctikGkpldvi8MGvwufW.Hwcu084PUSep6h0vr1WEev3MOL5C".to_owned(),
         ] {
+            let passwords = passwords(CHEAP);
+            let place = place(&passwords);
             let stored = PasswordHash::new(hash.clone());
             let imported = passwords.accepts(&stored);
             assert!(matches!(imported, Err(InvalidPasswordHash::OutOfBounds(_))), "{imported:?}");
             // Without threads, whatever is submitted fails with another fault.
             passwords.workers.shutdown();
-            let check = passwords.check(password("password"), Some(stored), ANYBODY).await;
+            let check = passwords.check(password("password"), Some(stored), place).await;
             let Err(CryptoError::Failed(fault)) = check else { panic!("{hash}: {check:?}") };
             let told = crate::domain::error::chain(&fault);
             assert!(told.contains("within bounds") && !told.contains(key), "{told}");
+            assert_eq!(passwords.workers.memory().highest, 0);
         }
-        assert_eq!(passwords.workers.memory().held, 0);
     }
 
     /// scrypt with a table of 1 MiB, and two blocks of 1 KiB besides.
@@ -272,12 +296,13 @@ mod tests {
         };
         let params = HashingParams { memory_kib: 512, ..CHEAP };
         let passwords = with_workers(params, settings);
-        let one = passwords.hash(password("correct horse"), ANYBODY).await.expect("a hash");
+        let one =
+            passwords.hash(password("correct horse"), place(&passwords)).await.expect("a hash");
         assert_eq!(passwords.workers.memory(), MemoryUse { held: 512 << 10, highest: 512 << 10 });
         let small = "$argon2id$v=19$m=128,t=3,p=4$vqb9fZLIBW7LewCsoS0mmQ$OjpHlvSt3CNaYuogLoImaPCxpAJZmS0N0Dby3BEl4F8";
         let checks = [one.expose(), SCRYPT, small].repeat(8).into_iter().map(|hash| {
             let stored = Some(PasswordHash::new(hash.to_owned()));
-            passwords.check(password("correct horse battery staple"), stored, ANYBODY)
+            passwords.check(password("correct horse battery staple"), stored, place(&passwords))
         });
         let matching = join_all(checks)
             .await
@@ -296,7 +321,8 @@ mod tests {
             let passwords = with_workers(CHEAP, settings);
             let stored = PasswordHash::new(SCRYPT.to_owned());
             assert_eq!(passwords.accepts(&stored).is_ok(), fits);
-            let check = passwords.check(password("anything"), Some(stored), ANYBODY).await;
+            let check =
+                passwords.check(password("anything"), Some(stored), place(&passwords)).await;
             match check {
                 Ok(check) => assert!(fits && !check.matches),
                 Err(CryptoError::Failed(fault)) if !fits => {
@@ -323,7 +349,10 @@ mod tests {
         ] {
             let stored = PasswordHash::new(hash.to_owned());
             passwords.accepts(&stored).expect("can be imported");
-            let check = passwords.check(password(text), Some(stored), ANYBODY).await.expect("done");
+            let check = passwords
+                .check(password(text), Some(stored), place(&passwords))
+                .await
+                .expect("done");
             assert_eq!(check, PasswordCheck { matches: true, outdated: true }, "{hash}");
         }
     }

@@ -14,6 +14,8 @@ use crate::domain::{
     token::{CompactToken, TokenType},
 };
 
+pub use super::workers::Place;
+
 /// Which set a key belongs to. The sets never share a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyPurpose {
@@ -84,8 +86,12 @@ pub struct JobFor {
 /// Hashes and checks passwords on threads of their own.
 #[async_trait]
 pub trait Passwords: Send + Sync + 'static {
+    /// A place for a hash, if it would be begun in time as things are now. To
+    /// be had before work that would be in vain otherwise.
+    fn place(&self, whom: JobFor) -> Result<Place, CryptoError>;
+
     /// Hashes a new password with a fresh salt.
-    async fn hash(&self, password: Password, whom: JobFor) -> Result<PasswordHash, CryptoError>;
+    async fn hash(&self, password: Password, place: Place) -> Result<PasswordHash, CryptoError>;
 
     /// Checks a password. Without a stored hash it does the same work on a
     /// dummy one, with the configured parameters, and never matches.
@@ -93,7 +99,7 @@ pub trait Passwords: Send + Sync + 'static {
         &self,
         password: Password,
         stored: Option<PasswordHash>,
-        whom: JobFor,
+        place: Place,
     ) -> Result<PasswordCheck, CryptoError>;
 
     /// Could passwords be checked against this hash, which somebody else

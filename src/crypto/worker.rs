@@ -91,7 +91,7 @@ impl State {
 
     /// Is there anything that another thread could do?
     fn has_waiting(&self) -> bool {
-        self.signing.len() + self.hashing.len() > 0
+        self.signing.waiting() + self.hashing.waiting() > 0
     }
 
     /// A hash for which there is no memory yet is not overtaken by another:
@@ -224,7 +224,8 @@ mod tests {
     }
 
     async fn fill(workers: &Workers, kib: usize) {
-        let filled = workers.hash(kib * 1024, JobFor::default(), |memory| memory.blocks().len());
+        let place = workers.place_for_hash(JobFor::default()).expect("room");
+        let filled = workers.hash(kib * 1024, place, |memory| memory.blocks().len());
         assert_eq!(filled.await.expect("done"), kib);
     }
 

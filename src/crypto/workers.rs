@@ -8,6 +8,7 @@
 
 use std::{
     fmt, io,
+    net::IpAddr,
     num::NonZeroUsize,
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
@@ -109,25 +110,34 @@ impl Workers {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, CryptoError> {
-        answer(self.submit(Work::Signing, 0, JobFor::default(), move |_| work())?).await
+        let place = self.place(Work::Signing, JobFor::default())?;
+        answer(place.submit(0, move |_| work())?).await
+    }
+
+    /// A place in the queue of password hashes, or why there is none.
+    pub(super) fn place_for_hash(&self, whom: JobFor) -> Result<Place, CryptoError> {
+        self.place(Work::Hashing, whom)
     }
 
     /// Runs a password hash in so many bytes of memory.
     pub(super) async fn hash<T: Send + 'static>(
         &self,
         bytes: usize,
-        whom: JobFor,
+        place: Place,
         work: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
     ) -> Result<T, CryptoError> {
-        answer(self.submit(Work::Hashing, bytes, whom, work)?).await
+        if bytes > self.memory_budget() {
+            return Err(CryptoError::Failed(Fault::from("a hash needs more than all memory")));
+        }
+        answer(place.submit(bytes, work)?).await
     }
 
     /// How many jobs wait now.
     pub fn queued(&self) -> QueueLengths {
         let mut state = self.shared.lock();
         QueueLengths {
-            signing: state.of(Work::Signing).len(),
-            hashing: state.of(Work::Hashing).len(),
+            signing: state.of(Work::Signing).waiting(),
+            hashing: state.of(Work::Hashing).waiting(),
         }
     }
 
@@ -154,30 +164,64 @@ impl Workers {
         }
     }
 
-    /// Queues a job, or refuses it at once. It is skipped if the receiver is
-    /// dropped before it starts.
+    fn place(&self, work: Work, whom: JobFor) -> Result<Place, CryptoError> {
+        let shared = Arc::clone(&self.shared);
+        let now = shared.clock.monotonic();
+        let deadline = whom.time_left.map(|span| now.saturating_add(span));
+        let mut state = shared.lock();
+        if state.closed {
+            return Err(CryptoError::Failed(Fault::from("the worker threads have stopped")));
+        }
+        state.of(work).reserve(whom.source, now, deadline)?;
+        drop(state);
+        Ok(Place { shared, work, source: whom.source, deadline, is_taken: false })
+    }
+}
+
+/// A place in a queue that its job has not come to yet. Dropped, it is there
+/// for others.
+pub struct Place {
+    shared: Arc<Shared>,
+    work: Work,
+    source: Option<IpAddr>,
+    deadline: Option<Duration>,
+    is_taken: bool,
+}
+
+impl Place {
+    /// Puts a job in its place. It is skipped if the receiver is dropped before
+    /// it starts.
     fn submit<T: Send + 'static>(
-        &self,
-        work: Work,
+        mut self,
         memory: usize,
-        whom: JobFor,
         run: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
     ) -> Result<Answer<T>, CryptoError> {
         let (reply, receiver) = oneshot::channel();
         let job: Box<dyn Job> = Box::new(Task { work: run, reply });
-        if memory > self.memory_budget() {
-            return Err(CryptoError::Failed(Fault::from("a hash needs more than all memory")));
-        }
-        let since = self.shared.clock.monotonic();
-        let deadline = whom.time_left.map(|span| since.saturating_add(span));
+        let (since, deadline) = (self.shared.clock.monotonic(), self.deadline);
         let mut state = self.shared.lock();
         if state.closed {
             return Err(CryptoError::Failed(Fault::from("the worker threads have stopped")));
         }
-        state.of(work).push(whom.source, Waiting { job, memory, since, deadline })?;
+        state.of(self.work).push(self.source, Waiting { job, memory, since, deadline });
         drop(state);
+        self.is_taken = true;
         self.shared.changed.notify_one();
         Ok(receiver)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_taken {
+            self.shared.lock().of(self.work).give_back(self.source);
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("work", &self.work).finish_non_exhaustive()
     }
 }
 
@@ -229,7 +273,7 @@ mod tests {
         work: Work,
         run: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Answer<T>, CryptoError> {
-        workers.submit(work, 0, JobFor::default(), |_| run())
+        workers.place(work, JobFor::default())?.submit(0, |_| run())
     }
 
     async fn done<T>(answer: Answer<T>) -> T {
@@ -256,7 +300,7 @@ mod tests {
         let (release, _running) = occupy(&workers);
         let waiting: Vec<_> =
             (0..3).map(|n| submit(&workers, Work::Hashing, move || n).expect("room")).collect();
-        let refused = workers.hash(0, JobFor::default(), |_| ()).await;
+        let refused = workers.place_for_hash(JobFor::default()).map(drop);
         let Err(CryptoError::Busy { work: "password hashing", retry_after }) = refused else {
             panic!("{refused:?}");
         };

@@ -185,6 +185,7 @@ impl Auth {
         current: &Password,
     ) -> Result<(PasswordHash, Account), AuthError> {
         let claims = change.claims;
+        let place = self.place(change.caller)?;
         // What the store knows may be newer than what this process knows of
         // the log: a disabled user's token is none.
         let found = self.store.credentials_of(claims.subject).await?;
@@ -205,7 +206,7 @@ impl Auth {
             password: current.clone(),
             stored: stored.clone(),
             enabled: true,
-            caller: change.caller.clone(),
+            place,
             failure,
         };
         let check = self.attempts.check(subjects, guess).await?;

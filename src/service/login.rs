@@ -124,6 +124,7 @@ impl Auth {
         caller: &Caller,
     ) -> Result<Credentials, AuthError> {
         let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
+        let place = self.place(caller)?;
         // What cannot be an identifier is nobody's, and costs what nobody costs.
         let parsed = Identifier::parse(identifier);
         let found = match parsed.clone() {
@@ -136,13 +137,8 @@ impl Auth {
         let failure = Event::new(Action::Login, &caller.acting_as(Actor::Anonymous), self.now());
         let failure = failure.client(client.clone());
         let failure = self.describe_failure(failure, found.as_ref(), identifier);
-        let guess = Guess {
-            password: password.clone(),
-            stored: stored.clone(),
-            enabled,
-            caller: caller.clone(),
-            failure,
-        };
+        let guess =
+            Guess { password: password.clone(), stored: stored.clone(), enabled, place, failure };
         let subjects = Subjects { account: &account, source: caller.ip };
         let check = self.attempts.check(subjects, guess).await?;
         let credentials = found.filter(|c| check.matches && c.account.disabled_at.is_none());

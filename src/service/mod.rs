@@ -32,7 +32,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use crate::{
-    crypto::port::{JobFor, JwksDocument, Passwords, TokenKeys},
+    crypto::port::{JobFor, JwksDocument, Passwords, Place, TokenKeys},
     domain::{
         audit::{Actor, Origin},
         clock::{Clock, Timestamp},
@@ -138,8 +138,14 @@ impl Auth {
         self.clock.now()
     }
 
+    /// A place for a hash, before anything else is begun: in a storm nobody
+    /// shall wait for the store only to hear that there is none.
+    fn place(&self, caller: &Caller) -> Result<Place, AuthError> {
+        Ok(self.passwords.place(caller.job(self.clock.as_ref()))?)
+    }
+
     async fn hash(&self, password: Password, caller: &Caller) -> Result<PasswordHash, AuthError> {
-        Ok(self.passwords.hash(password, caller.job(self.clock.as_ref())).await?)
+        Ok(self.passwords.hash(password, self.place(caller)?).await?)
     }
 
     fn random_uuid(&self) -> Result<Uuid, AuthError> {

@@ -15,7 +15,7 @@ use tokio::sync::oneshot::{self, Sender};
 
 use crate::{
     audit_lines,
-    crypto::port::{CryptoError, PasswordCheck, Passwords},
+    crypto::port::{CryptoError, PasswordCheck, Passwords, Place},
     domain::{
         audit::Event,
         clock::Clock,
@@ -28,10 +28,7 @@ use crate::{
     store::port::{Attempt, EndAttempt, Store},
 };
 
-use super::{
-    Caller,
-    lanes::{First, Lanes},
-};
+use super::lanes::{First, Lanes};
 
 /// How often the first of those who wait for a place asks again. The place
 /// may be given back by another replica.
@@ -44,8 +41,8 @@ pub(super) struct Guess {
     pub(super) stored: Option<PasswordHash>,
     /// May the user log in at all? A right password is a failure otherwise.
     pub(super) enabled: bool,
-    /// Who waits for the answer.
-    pub(super) caller: Caller,
+    /// Where it is looked at.
+    pub(super) place: Place,
     /// What the audit log says if it is not the right one.
     pub(super) failure: Event,
 }
@@ -99,8 +96,8 @@ impl Attempts {
     }
 
     async fn check_uncounted(&self, guess: Guess) -> Answer {
-        let Guess { password, stored, enabled, caller, failure } = guess;
-        let checked = self.passwords.check(password, stored, caller.job(&*self.clock)).await;
+        let Guess { password, stored, enabled, place, failure } = guess;
+        let checked = self.passwords.check(password, stored, place).await;
         if ending(Some(&checked), enabled) == Ending::Failed {
             self.store.record(Event { at: self.clock.now(), ..failure }).await?;
         }
@@ -169,12 +166,11 @@ impl Attempts {
         guess: Guess,
         answer: &mut Sender<Answer>,
     ) -> Answer {
-        let Guess { password, stored, enabled, caller, failure } = guess;
-        let whom = caller.job(&*self.clock);
+        let Guess { password, stored, enabled, place, failure } = guess;
         let checked = tokio::select! {
             biased;
             () = answer.closed() => None,
-            checked = self.passwords.check(password, stored, whom) => Some(checked),
+            checked = self.passwords.check(password, stored, place) => Some(checked),
         };
         attempt.now = self.clock.now();
         let ending = ending(checked.as_ref(), enabled);

@@ -34,15 +34,24 @@ fn push(
     of: impl Into<Option<IpAddr>>,
     name: usize,
 ) -> Result<Answer, CryptoError> {
-    let (waiting, answer) = job(name, None);
-    queue.push(of.into(), waiting).map(|()| answer)
+    enter(queue, of.into(), job(name, None))
+}
+
+fn enter(
+    queue: &mut Queue,
+    of: Option<IpAddr>,
+    (waiting, answer): (Waiting, Answer),
+) -> Result<Answer, CryptoError> {
+    queue.reserve(of, waiting.since, waiting.deadline)?;
+    queue.push(of, waiting);
+    Ok(answer)
 }
 
 /// Fills it up to `count`, or as far as it goes.
 fn fill(queue: &mut Queue, of: impl Into<Option<IpAddr>>, count: usize) -> Vec<Answer> {
     let of = of.into();
     let mut answers = Vec::new();
-    while queue.len() < count {
+    while queue.waiting() < count {
         let Ok(answer) = push(queue, of, 0) else { break };
         answers.push(answer);
     }
@@ -69,7 +78,7 @@ fn retry_after(refused: Result<Answer, CryptoError>) -> Duration {
 #[test]
 fn the_wait_follows_length_and_job_time_within_bounds() {
     let mut queue = queue(10_000, Duration::MAX);
-    let retry = |queue: &Queue| match queue.busy(None) {
+    let retry = |queue: &Queue| match queue.busy(None, NOW) {
         CryptoError::Busy { retry_after, .. } => retry_after,
         other => panic!("{other:?}"),
     };
@@ -82,7 +91,7 @@ fn the_wait_follows_length_and_job_time_within_bounds() {
     let wait = retry(&queue);
     assert!(wait > Duration::from_millis(1990) && wait <= Duration::from_secs(2), "{wait:?}");
     let _more = fill(&mut queue, None, 10_000);
-    assert_eq!(queue.len(), 10_000);
+    assert_eq!(queue.waiting(), 10_000);
     assert_eq!(retry(&queue), Duration::from_secs(30), "never more");
 }
 
@@ -91,11 +100,11 @@ fn the_wait_follows_length_and_job_time_within_bounds() {
 fn the_wait_knows_how_many_fit_into_memory() {
     let mut queue = queue(10_000, Duration::MAX);
     let _waiting = fill(&mut queue, None, 80);
-    assert_eq!(queue.wait(80), Duration::from_secs(1));
+    assert_eq!(queue.wait(80, NOW), Duration::from_secs(1));
     for _ in 0..100 {
         queue.record(TYPICAL.took, queue.memory / 2 + 1024);
     }
-    assert!(queue.wait(80) > Duration::from_millis(1990), "{:?}", queue.wait(80));
+    assert!(queue.wait(80, NOW) > Duration::from_millis(1990), "{:?}", queue.wait(80, NOW));
 }
 
 /// LG-16: room or not, nobody is kept waiting for what comes too late.
@@ -103,7 +112,7 @@ fn the_wait_knows_how_many_fit_into_memory() {
 fn lg_16_a_wait_that_would_be_too_long_is_refused() {
     let mut queue = queue(10_000, Duration::from_secs(1));
     let mut waiting = fill(&mut queue, None, 10_000);
-    assert_eq!(queue.len(), 81, "80 jobs of 25 ms take 2 threads one second");
+    assert_eq!(queue.waiting(), 81, "80 jobs of 25 ms take 2 threads one second");
     waiting.pop();
     let waits = push(&mut queue, None, 0).expect("the one that has left does not count");
     // However slow it has become, an empty queue takes a job.
@@ -120,20 +129,19 @@ fn lg_16_a_wait_that_would_be_too_long_is_refused() {
 fn lg_16_lg_19_deadlines_are_foreseen_and_kept() {
     let mut queue = queue(10_000, Duration::MAX);
     let soon = Some(Duration::from_millis(1));
-    let (waiting, mut alone) = job(0, soon);
-    queue.push(Some(source(1)), waiting).expect("nobody is before it");
+    let mut alone = enter(&mut queue, Some(source(1)), job(0, soon)).expect("alone");
     let _waiting = fill(&mut queue, source(1), 80);
     // 80 before it take a second, and itself 25 ms.
     for (millis, fits) in [(1024, false), (1025, true)] {
-        let (waiting, answer) = job(0, Some(Duration::from_millis(millis)));
-        let outcome = queue.push(Some(source(1)), waiting).map(|()| answer);
+        let job = job(0, Some(Duration::from_millis(millis)));
+        let outcome = enter(&mut queue, Some(source(1)), job);
         assert_eq!(outcome.is_ok(), fits, "{millis} ms");
         if !fits {
             assert_eq!(retry_after(outcome), Duration::from_secs(1));
         }
     }
-    let (waiting, _answer) = job(0, Some(Duration::from_millis(40)));
-    queue.push(Some(source(2)), waiting).expect("it would be the second");
+    let second = job(0, Some(Duration::from_millis(40)));
+    let _second = enter(&mut queue, Some(source(2)), second).expect("it would be the second");
 
     assert_eq!(queue.next_needs(Duration::from_millis(1)), Some(0));
     let dropped = alone.try_recv().expect("it was told");
@@ -160,7 +168,7 @@ fn lg_18_abandoned_jobs_make_room() {
     assert!(push(&mut queue, None, 4).is_err(), "full again");
     drop(waits);
     assert_eq!(served(&mut queue), [3]);
-    assert_eq!((queue.len(), queue.lanes.len()), (0, 0));
+    assert_eq!((queue.taken, queue.lanes.len()), (0, 0));
 }
 
 /// LG-16: a flood waits for itself; each job's place is foreseen exactly.
@@ -218,4 +226,40 @@ fn lg_14_lg_16_a_flood_gives_way_to_others() {
         let told = displaced.blocking_recv();
         assert_eq!(matches!(told, Ok(Err(CryptoError::Busy { .. }))), expected, "{told:?}");
     }
+}
+
+/// LG-16: who has reserved a place counts like who is there, and gives way
+/// like it; a turn that comes before it goes to the next.
+#[test]
+fn lg_16_reserved_places_count() {
+    let mut queue = queue(2, Duration::MAX);
+    queue.reserve(Some(source(1)), NOW, None).expect("room");
+    queue.reserve(Some(source(1)), NOW, None).expect("room");
+    assert_eq!(queue.ahead_of(Some(source(1))), 2);
+    assert_eq!(queue.ahead_of(Some(source(2))), 1);
+    let _second = push(&mut queue, source(2), 21).expect("one of the two gives way");
+    assert!(push(&mut queue, source(2), 22).is_err(), "its lane is as long as the other");
+    assert_eq!(queue.next_needs(NOW), Some(21), "the first has not come");
+    let [(one, _waits), (other, mut displaced)] = [job(11, None), job(12, None)];
+    queue.push(Some(source(1)), one);
+    queue.push(Some(source(1)), other);
+    let told = displaced.try_recv().expect("told");
+    assert!(matches!(told, Err(CryptoError::Busy { .. })), "{told:?}");
+    assert_eq!(served(&mut queue), [11, 21]);
+    assert_eq!((queue.taken, queue.lanes.len()), (0, 0));
+    queue.reserve(None, NOW, None).expect("room");
+    queue.give_back(None);
+    assert_eq!((queue.taken, queue.lanes.len()), (0, 0));
+}
+
+/// Threads that get no time finish nothing, which the average does not see.
+#[test]
+fn a_standstill_is_noticed() {
+    let mut queue = queue(100, Duration::from_secs(1));
+    let _waiting = fill(&mut queue, None, 3);
+    let at = |millis| queue.wait(2, Duration::from_millis(millis));
+    assert_eq!(at(25), Duration::from_millis(25));
+    assert_eq!(at(300), Duration::from_millis(300));
+    assert!(queue.pop(Duration::from_millis(300)).is_some());
+    assert_eq!(queue.wait(2, Duration::from_millis(310)), Duration::from_millis(25));
 }
