@@ -401,9 +401,10 @@ pub struct PasswordSettings {
     pub parallelism: u32,
 
     /// Refused logins are answered at a whole multiple of this after they
-    /// came, so that unequal hashing times do not show. 0s: at once.
+    /// came, so that unequal hashing times do not show. Should be longer than
+    /// the slowest hash that is stored takes, wait included. 0s: at once.
     /// Range: 0s to 5s.
-    #[config(env = "TOKENWARD_PASSWORD_FAILURE_GRID", default = "50ms")]
+    #[config(env = "TOKENWARD_PASSWORD_FAILURE_GRID", default = "250ms")]
     pub failure_grid: Span,
 }
 
