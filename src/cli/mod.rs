@@ -6,6 +6,7 @@
 #![expect(clippy::doc_markdown, reason = "the descriptions of arguments are also their --help")]
 
 mod audit;
+mod bench;
 mod client;
 mod config;
 mod healthcheck;
@@ -107,6 +108,10 @@ enum Command {
     /// End one session, a user's, a client's, or all. Running servers know a moment later.
     #[command(subcommand)]
     Revoke(revoke::RevokeCommand),
+    /// Hold claims about times and memory against a server of its own, and write a report.
+    /// Exits with 1 when a claim does not hold.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
 }
 
 /// How a command failed.
@@ -180,6 +185,7 @@ impl Cli {
             Command::Audit(command) => audit::run(command, global).await,
             Command::Token(command) => token::run(command),
             Command::Revoke(command) => revoke::run(command, global).await,
+            Command::Bench(command) => bench::run(command).await,
         }
     }
 
