@@ -43,6 +43,7 @@ use crate::{
         self, ConnectError,
         port::{Claim, Instance, Store, StoreError},
     },
+    telemetry::metrics::Metrics,
 };
 
 pub use options::connection_limits;
@@ -123,6 +124,8 @@ pub struct Core {
     pub auth: Arc<Auth>,
     /// Users, sessions, the log.
     pub store: Arc<dyn Store>,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     index: Arc<LiveIndex>,
     environment: Environment,
@@ -156,7 +159,8 @@ impl Core {
             store::connect(&database_url(settings), store_options(settings, access), sha256)
                 .await?;
         let (head, session_life) = claim(store.as_ref(), &policy, &environment, access).await?;
-        let workers = start_workers(settings)?;
+        let metrics = Arc::new(Metrics::new());
+        let workers = start_workers(settings, &metrics)?;
         let lives = TokenLives { access: head.max_access_lifetime(), refresh: session_life };
         let keys = Arc::new(match access {
             Access::Serve => load_keys(settings, lives, Arc::clone(&workers)).await?,
@@ -176,7 +180,7 @@ impl Core {
             clock: Arc::clone(&environment.clock),
             entropy: Arc::clone(&environment.entropy),
         }));
-        Ok(Self { auth, store, readiness, index, environment })
+        Ok(Self { auth, store, metrics, readiness, index, environment })
     }
 
     /// What keeps this process's knowledge of revocations fresh.
@@ -256,7 +260,7 @@ impl Server {
         let http_app = http::router(
             Arc::clone(&core.auth),
             Arc::clone(&core.readiness),
-            http_options(&settings),
+            http_options(&settings, &core.metrics),
         );
         let limits = |request_timeout| connection_limits(&settings, request_timeout);
         let (for_grpc, for_http) =
@@ -337,8 +341,9 @@ async fn compare_clocks(store: &dyn Store, environment: &Environment) -> Result<
 }
 
 /// How long work takes is measured, whatever time it is for the service.
-fn start_workers(settings: &Settings) -> Result<Arc<Workers>, StartError> {
-    let workers = Workers::start(worker_settings(settings), Arc::new(SystemClock::new()));
+fn start_workers(settings: &Settings, metrics: &Metrics) -> Result<Arc<Workers>, StartError> {
+    let clock = Arc::new(SystemClock::new());
+    let workers = Workers::start_measured(worker_settings(settings), clock, metrics.workers());
     Ok(Arc::new(workers.map_err(|error| StartError::Workers(error.to_string()))?))
 }
 

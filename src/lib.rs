@@ -26,7 +26,7 @@
 //! | [`config`] | every setting with its default and bounds |
 //! | [`app`] | puts the parts together; the only place that names concrete adapters |
 //! | [`cli`] | one file per group of commands |
-//! | [`telemetry`] | logs |
+//! | [`telemetry`] | logs, metrics |
 //!
 //! `tests/it/architecture.rs` holds the arrows. Time and randomness are
 //! parameters ([`domain::clock`], [`domain::entropy`]). A failed call is one

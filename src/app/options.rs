@@ -1,6 +1,6 @@
 //! From settings to what each adapter is given.
 
-use std::{num::NonZeroUsize, thread};
+use std::{num::NonZeroUsize, sync::Arc, thread};
 
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use crate::{
     listener::{ConnectionLimits, tls::TlsFiles},
     service::index::{Freshness, OnStale},
     store::StoreOptions,
+    telemetry::metrics::Metrics,
 };
 
 /// The threads that sign and hash, as configured.
@@ -24,6 +25,7 @@ pub(super) fn worker_settings(settings: &Settings) -> WorkerSettings {
         signing_queue: to_usize(settings.workers.signing_queue),
         hashing_queue: to_usize(settings.workers.hashing_queue),
         max_wait: settings.workers.max_wait.0.min(settings.grpc.request_timeout.0),
+        hashing_memory: to_usize(settings.workers.hashing_memory_mib).saturating_mul(1 << 20),
         keep_memory: settings.workers.keep_memory.0,
     }
 }
@@ -90,8 +92,11 @@ pub fn connection_limits(settings: &Settings, request_timeout: Span) -> Connecti
 }
 
 /// What the HTTP edge is given.
-pub(super) fn http_options(settings: &Settings) -> HttpOptions {
-    HttpOptions { request_timeout: settings.http.request_timeout.0 }
+pub(super) fn http_options(settings: &Settings, metrics: &Arc<Metrics>) -> HttpOptions {
+    HttpOptions {
+        request_timeout: settings.http.request_timeout.0,
+        metrics: settings.http.metrics.then(|| Arc::clone(metrics)),
+    }
 }
 
 /// What TLS is made of; `None`: it is off.

@@ -24,7 +24,7 @@ pub(super) fn run(command: &ConfigCommand, global: &GlobalArgs) -> Outcome {
         ConfigCommand::Check => {
             let settings = global.settings(&[])?;
             settings.policy().map_err(Failure::Usage)?;
-            telemetry::check(&settings.log).map_err(Failure::Usage)?;
+            telemetry::logs::check(&settings.log).map_err(Failure::Usage)?;
             app::check_tls(&settings)?;
             output::line("configuration is in order")
         }

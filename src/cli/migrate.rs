@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{GlobalArgs, Outcome, output, prepare_data_dir, start_logging};
-use crate::{app, telemetry::AuditLines};
+use crate::{app, telemetry::logs::AuditLines};
 
 /// Bring the database to this version's schema. Serving does it too; this is
 /// for those who want to do it apart, before new replicas start.

@@ -6,6 +6,7 @@
 #![expect(clippy::doc_markdown, reason = "the descriptions of arguments are also their --help")]
 
 mod audit;
+mod bench;
 mod client;
 mod config;
 mod connection;
@@ -35,7 +36,7 @@ use crate::{
     },
     domain::error::chain,
     store::ConnectError,
-    telemetry::{self, AuditLines},
+    telemetry::{self, logs::AuditLines},
 };
 
 const EXAMPLES: &str = "\
@@ -113,6 +114,10 @@ enum Command {
     /// End one session, a user's, a client's, or all. Running servers know a moment later.
     #[command(subcommand)]
     Revoke(revoke::RevokeCommand),
+    /// Hold claims about times and memory against a server of its own, and write a report.
+    /// Exits with 1 when a claim does not hold.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
 }
 
 /// How a command failed.
@@ -187,6 +192,7 @@ impl Cli {
             Command::Audit(command) => audit::run(command, global).await,
             Command::Token(command) => token::run(command),
             Command::Revoke(command) => revoke::run(command, global).await,
+            Command::Bench(command) => bench::run(command).await,
         }
     }
 
@@ -226,7 +232,7 @@ impl GlobalArgs {
 }
 
 fn start_logging(settings: &Settings, audit_lines: AuditLines) -> Result<(), Failure> {
-    telemetry::init(&settings.log, audit_lines).map_err(Failure::Usage)
+    telemetry::logs::init(&settings.log, audit_lines).map_err(Failure::Usage)
 }
 
 /// Makes the data folder, for its owner only, when something will be put

@@ -26,7 +26,7 @@ use crate::{
         VerifyResponse, auth_service_client::AuthServiceClient, revoke_request::Target,
     },
     service::{Administrator, profile::ProfileRequest, users::CreateUserRequest},
-    telemetry::AuditLines,
+    telemetry::logs::AuditLines,
 };
 
 const EXAMPLES: &str = "\

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{GlobalArgs, Outcome, prepare_data_dir, start_logging};
 use crate::{
     app::{Access, Core, Environment, Server},
-    telemetry::AuditLines,
+    telemetry::logs::AuditLines,
 };
 
 const EXAMPLES: &str = "\

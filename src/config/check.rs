@@ -82,6 +82,8 @@ impl Check {
         self.number("workers.signing_queue", s.workers.signing_queue, 16, 100_000);
         self.number("workers.hashing_queue", s.workers.hashing_queue, 1, 100_000);
         self.span("workers.max_wait", s.workers.max_wait, millis(100), mins(1));
+        let memory_mib = s.workers.hashing_memory_mib;
+        self.number("workers.hashing_memory_mib", memory_mib, 8, 65_536);
         self.span("workers.keep_memory", s.workers.keep_memory, secs(0), mins(60));
         self.span("revocation.poll_interval", s.revocation.poll_interval, millis(10), secs(10));
         self.span("revocation.fresh_for", s.revocation.fresh_for, millis(100), mins(1));
@@ -165,6 +167,10 @@ impl Check {
         if u64::from(s.password.memory_kib) * u64::from(s.password.iterations) > 1_048_576 {
             let rule = "must be at most 1048576 together with password.memory_kib (as a product)";
             self.refuse("password.iterations", &s.password.iterations, rule);
+        }
+        if s.password.memory_kib > s.workers.hashing_memory_mib.saturating_mul(1024) {
+            let rule = "must be at most workers.hashing_memory_mib";
+            self.refuse("password.memory_kib", &s.password.memory_kib, rule);
         }
         self.backdate("tokens.access_lifetime", s.tokens.access_lifetime, s);
         let t = &s.throttle;
@@ -386,6 +392,18 @@ mod tests {
                 "tokens.leeway is \"1m 1s\" but must be 0s to 1m",
                 "password.min_chars is \"7\" but must be 8 to 128"
             ]
+        );
+    }
+
+    #[test]
+    fn a_hash_fits_into_the_memory_of_all() {
+        let mut settings = defaults();
+        settings.workers.hashing_memory_mib = 19;
+        assert_eq!(violations(&settings), Vec::<String>::new());
+        settings.password.memory_kib = 19 * 1024 + 1;
+        assert_eq!(
+            violations(&settings),
+            ["password.memory_kib is \"19457\" but must be at most workers.hashing_memory_mib"]
         );
     }
 

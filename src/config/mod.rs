@@ -53,7 +53,7 @@ pub struct Settings {
     #[config(nested)]
     pub grpc: GrpcSettings,
 
-    /// The HTTP listener: JWKS, metadata, health.
+    /// The HTTP listener: JWKS, metadata, health, metrics.
     #[config(nested)]
     pub http: HttpSettings,
 
@@ -221,6 +221,11 @@ pub struct HttpSettings {
     /// Range: 100ms to 5m.
     #[config(env = "TOKENWARD_HTTP_REQUEST_TIMEOUT", default = "10s")]
     pub request_timeout: Span,
+
+    /// Serves GET /metrics. A gateway that publishes this listener should keep
+    /// /metrics, /livez and /readyz inside.
+    #[config(env = "TOKENWARD_HTTP_METRICS", default = true)]
+    pub metrics: bool,
 }
 
 /// TLS on both listeners: certificate and key, both or neither.
@@ -400,9 +405,10 @@ pub struct PasswordSettings {
     pub parallelism: u32,
 
     /// Refused logins are answered at a whole multiple of this after they
-    /// came, so that unequal hashing times do not show. 0s: at once.
+    /// came, so that unequal hashing times do not show. Should be longer than
+    /// the slowest hash that is stored takes, wait included. 0s: at once.
     /// Range: 0s to 5s.
-    #[config(env = "TOKENWARD_PASSWORD_FAILURE_GRID", default = "50ms")]
+    #[config(env = "TOKENWARD_PASSWORD_FAILURE_GRID", default = "250ms")]
     pub failure_grid: Span,
 }
 
@@ -493,7 +499,15 @@ pub struct WorkerSettings {
     #[config(env = "TOKENWARD_WORKERS_MAX_WAIT", default = "5s")]
     pub max_wait: Span,
 
-    /// How long an idle thread keeps the memory of its last hash.
+    /// The most memory that all hashes together hold at any time, in MiB, what
+    /// is kept for the next ones included. Hashes for which there is no room
+    /// wait. Must have room for one of password.memory_kib; imported hashes
+    /// that need more are refused.
+    /// Range: 8 to 65536.
+    #[config(env = "TOKENWARD_WORKERS_HASHING_MEMORY_MIB", default = 320)]
+    pub hashing_memory_mib: u32,
+
+    /// How long the memory of a hash is kept for the next one.
     /// Range: 0s to 1h.
     #[config(env = "TOKENWARD_WORKERS_KEEP_MEMORY", default = "10s")]
     pub keep_memory: Span,

@@ -20,8 +20,7 @@ const BCRYPT_COST: RangeInclusive<u32> = 4..=14;
 /// second. OWASP's strongest recommendation is half of it.
 const SCRYPT_MAX_WORK: u64 = 1 << 21;
 
-/// scrypt's large table in bytes: 128 · r · N. What it needs besides is at most
-/// half a MiB.
+/// scrypt's large table in bytes: 128 · r · N.
 const SCRYPT_MAX_MEMORY: u64 = 256 << 20;
 
 /// scrypt's r and p. What is in use has r = 8 and p up to 10.
@@ -73,6 +72,14 @@ impl HashingParams {
             return Err(InvalidHashingParams::Together);
         }
         Ok(Self { memory_kib, iterations, parallelism })
+    }
+
+    /// The memory that Argon2 fills, in bytes: whole blocks of 1 KiB, the same
+    /// number in each quarter of each lane (RFC 9106 section 3.2).
+    pub(super) fn memory(self) -> usize {
+        let quarters = 4 * self.parallelism.max(1);
+        let blocks = self.memory_kib / quarters * quarters;
+        usize::try_from(blocks).map_or(usize::MAX, |blocks| blocks.saturating_mul(1024))
     }
 }
 
@@ -153,6 +160,13 @@ impl ScryptCost {
             return Err(out_of_bounds(rule));
         }
         Ok(Self { log_n, r, p })
+    }
+
+    /// The memory that scrypt fills, in bytes: blocks of 128 · r, of which
+    /// the table has N, the text that is mixed p, and the mixing one.
+    pub(super) fn memory(self) -> usize {
+        let blocks = (1_u64 << self.log_n) + u64::from(self.p) + 1;
+        usize::try_from(128 * u64::from(self.r) * blocks).unwrap_or(usize::MAX)
     }
 }
 

@@ -5,7 +5,8 @@
 //! takes the text apart, `key_check` parses and judges the numbers,
 //! `provider` keeps the AWS-LC key object that signs, [`keyring`] puts the
 //! keys in the order in which they sign. [`workers`] are the threads on which
-//! everything slow runs, [`password`] is the other thing that is slow. What
+//! everything slow runs, `queue` says in which order and [`hash_memory`] in how
+//! much memory; [`password`] is the other thing that is slow. What
 //! passwords were hashed with, by us or by others, `stored_hash` tells apart.
 //! [`client_proofs`] checks the secrets and signatures of clients.
 
@@ -15,7 +16,9 @@ pub mod digest;
 pub mod entropy;
 mod foreign;
 pub mod generate;
-mod hash_memory;
+mod guessing;
+pub mod hash_memory;
+mod job;
 mod jwks;
 mod key_check;
 pub mod key_directory;

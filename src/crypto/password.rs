@@ -10,9 +10,10 @@ use zeroize::Zeroizing;
 use super::{
     cost::HashingParams,
     digest::sha256,
+    guessing::is_early_guess,
     hash_memory::HashMemory,
     phc::{Argon2Hash, OUTPUT_LEN, SALT_LEN, compute},
-    port::{CryptoError, PasswordCheck, Passwords},
+    port::{CryptoError, JobFor, PasswordCheck, Passwords, Place},
     stored_hash::StoredHash,
     workers::Workers,
 };
@@ -47,6 +48,21 @@ impl Argon2Passwords {
         Ok(Self { params, entropy, workers, dummy })
     }
 
+    /// Reads a stored hash, if its cost is within what is ever computed and
+    /// its memory within what there is.
+    fn read(&self, hash: &PasswordHash) -> Result<StoredHash, InvalidPasswordHash> {
+        let stored = StoredHash::parse(hash.expose())?;
+        let budget = self.workers.memory_budget();
+        if stored.memory() > budget {
+            let rule = format!(
+                "its memory must be at most {} MiB (workers.hashing_memory_mib)",
+                budget >> 20
+            );
+            return Err(InvalidPasswordHash::OutOfBounds(rule));
+        }
+        Ok(stored)
+    }
+
     /// Anything that differs from what [`Passwords::hash`] makes.
     fn is_outdated(&self, stored: &StoredHash) -> bool {
         let StoredHash::Argon2(stored) = stored else { return true };
@@ -59,7 +75,11 @@ impl Argon2Passwords {
 
 #[async_trait]
 impl Passwords for Argon2Passwords {
-    async fn hash(&self, password: Password) -> Result<PasswordHash, CryptoError> {
+    fn place(&self, whom: JobFor) -> Result<Place, CryptoError> {
+        self.workers.place_for_hash(whom)
+    }
+
+    async fn hash(&self, password: Password, place: Place) -> Result<PasswordHash, CryptoError> {
         let params = self.params;
         let salt = fresh_salt(&*self.entropy).map_err(|error| {
             CryptoError::Failed(Fault::caused_by("there is no salt for a password", error))
@@ -70,27 +90,33 @@ impl Passwords for Argon2Passwords {
             let hash = Argon2Hash { algorithm, params, salt, output };
             Ok(PasswordHash::new(hash.to_phc()))
         };
-        self.workers.hash(job).await?.map_err(CryptoError::Failed)
+        self.workers.hash(params.memory(), place, job).await?.map_err(CryptoError::Failed)
     }
 
     async fn check(
         &self,
         password: Password,
         stored: Option<PasswordHash>,
+        place: Place,
     ) -> Result<PasswordCheck, CryptoError> {
         let is_known = stored.is_some();
-        let text = stored.as_ref().unwrap_or(&self.dummy);
-        let stored = StoredHash::parse(text.expose()).map_err(|error| {
+        let stored = self.read(stored.as_ref().unwrap_or(&self.dummy)).map_err(|error| {
             CryptoError::Failed(Fault::caused_by("a stored password hash cannot be used", error))
         })?;
         let outdated = self.is_outdated(&stored);
-        let equal = self.workers.hash(move |memory| stored.matches(&password, memory)).await?;
+        let bytes = stored.memory();
+        let job = move |memory: &mut HashMemory| stored.matches(&password, memory);
+        let equal = self.workers.hash(bytes, place, job).await?;
         let matches = equal.map_err(CryptoError::Failed)? && is_known;
         Ok(PasswordCheck { matches, outdated })
     }
 
+    fn is_early_guess(&self, password: &Password) -> bool {
+        str::from_utf8(password.expose()).is_ok_and(is_early_guess)
+    }
+
     fn accepts(&self, hash: &PasswordHash) -> Result<(), InvalidPasswordHash> {
-        StoredHash::parse(hash.expose()).map(drop)
+        self.read(hash).map(drop)
     }
 
     fn fingerprint(&self, text: &str) -> Fingerprint {
@@ -108,13 +134,19 @@ fn fresh_salt(entropy: &dyn Entropy) -> Result<Vec<u8>, EntropyError> {
 mod tests {
     use std::{num::NonZeroUsize, time::Duration};
 
+    use futures_util::future::join_all;
+
     use super::*;
     use crate::{
-        crypto::{entropy::SystemEntropy, workers::WorkerSettings},
+        crypto::{entropy::SystemEntropy, hash_memory::MemoryUse, workers::WorkerSettings},
         domain::clock::SystemClock,
     };
 
     const CHEAP: HashingParams = HashingParams { memory_kib: 64, iterations: 1, parallelism: 1 };
+
+    fn place(passwords: &Argon2Passwords) -> Place {
+        passwords.place(JobFor::default()).expect("room")
+    }
 
     fn passwords(params: HashingParams) -> Argon2Passwords {
         let settings = WorkerSettings {
@@ -122,6 +154,10 @@ mod tests {
             keep_memory: Duration::from_mins(10),
             ..WorkerSettings::default()
         };
+        with_workers(params, settings)
+    }
+
+    fn with_workers(params: HashingParams, settings: WorkerSettings) -> Argon2Passwords {
         let workers = Workers::start(settings, Arc::new(SystemClock::new())).expect("threads");
         Argon2Passwords::new(params, Arc::new(SystemEntropy::new()), Arc::new(workers))
             .expect("randomness")
@@ -141,9 +177,15 @@ mod tests {
             "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc",
         ] {
             let stored = || Some(PasswordHash::new(hash.to_owned()));
-            let right = passwords.check(password("password"), stored()).await.expect("done");
+            let right = passwords
+                .check(password("password"), stored(), place(&passwords))
+                .await
+                .expect("done");
             assert_eq!(right, PasswordCheck { matches: true, outdated: true }, "{hash}");
-            let wrong = passwords.check(password("Password"), stored()).await.expect("done");
+            let wrong = passwords
+                .check(password("Password"), stored(), place(&passwords))
+                .await
+                .expect("done");
             assert!(!wrong.matches, "{hash}");
         }
     }
@@ -151,11 +193,16 @@ mod tests {
     #[tokio::test]
     async fn new_hashes_have_their_own_salt_and_are_up_to_date() {
         let passwords = passwords(CHEAP);
-        let one = passwords.hash(password("correct horse")).await.expect("a hash");
-        let two = passwords.hash(password("correct horse")).await.expect("a hash");
+        let one =
+            passwords.hash(password("correct horse"), place(&passwords)).await.expect("a hash");
+        let two =
+            passwords.hash(password("correct horse"), place(&passwords)).await.expect("a hash");
         assert_ne!(one.expose(), two.expose());
         assert!(one.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
-        let check = passwords.check(password("correct horse"), Some(one)).await.expect("done");
+        let check = passwords
+            .check(password("correct horse"), Some(one), place(&passwords))
+            .await
+            .expect("done");
         assert_eq!(check, PasswordCheck { matches: true, outdated: false });
     }
 
@@ -164,9 +211,11 @@ mod tests {
     async fn lg_40_every_byte_counts() {
         let passwords = passwords(CHEAP);
         let long = "x".repeat(1023);
-        let hash = passwords.hash(password(&format!("{long}a"))).await.expect("a hash");
+        let hash =
+            passwords.hash(password(&format!("{long}a")), place(&passwords)).await.expect("a hash");
         for other in [format!("{long}b"), long.clone(), format!("{}\0a", &long[..1022])] {
-            let check = passwords.check(password(&other), Some(hash.clone())).await;
+            let check =
+                passwords.check(password(&other), Some(hash.clone()), place(&passwords)).await;
             assert!(!check.expect("done").matches);
         }
     }
@@ -180,13 +229,18 @@ mod tests {
             let dummy = Argon2Hash::parse(passwords.dummy.expose()).expect("complete");
             assert_eq!(dummy.params, params);
             assert_eq!((dummy.salt.len(), dummy.output.len()), (SALT_LEN, OUTPUT_LEN));
-            let check = passwords.check(password("anything"), None).await.expect("done");
+            let check =
+                passwords.check(password("anything"), None, place(&passwords)).await.expect("done");
             assert_eq!(check, PasswordCheck { matches: false, outdated: false });
-            let for_dummy = passwords.workers.held_memory();
+            let for_dummy = passwords.workers.memory().held;
             assert_eq!(for_dummy, params.memory_kib as usize * 1024);
-            let real = passwords.hash(password("anything")).await.expect("a hash");
-            passwords.check(password("anything"), Some(real)).await.expect("done");
-            assert_eq!(passwords.workers.held_memory(), for_dummy);
+            let real =
+                passwords.hash(password("anything"), place(&passwords)).await.expect("a hash");
+            passwords
+                .check(password("anything"), Some(real), place(&passwords))
+                .await
+                .expect("done");
+            assert_eq!(passwords.workers.memory().held, for_dummy);
         }
     }
 
@@ -194,8 +248,10 @@ mod tests {
     #[tokio::test]
     async fn lg_05_nothing_matches_without_a_stored_hash() {
         let mut passwords = passwords(CHEAP);
-        passwords.dummy = passwords.hash(password("known")).await.expect("a hash");
-        let check = passwords.check(password("known"), None).await.expect("done");
+        passwords.dummy =
+            passwords.hash(password("known"), place(&passwords)).await.expect("a hash");
+        let check =
+            passwords.check(password("known"), None, place(&passwords)).await.expect("done");
         assert!(!check.matches);
     }
 
@@ -203,7 +259,6 @@ mod tests {
     /// touched.
     #[tokio::test]
     async fn lg_17_a_tampered_cost_is_a_fault() {
-        let passwords = passwords(CHEAP);
         let key = "c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         for hash in [
             format!("$argon2id$v=19$m=1048576,t=2,p=1${key}"),
@@ -214,17 +269,75 @@ mod tests {
             format!("pbkdf2:sha512:4294967295$salt${}", "00".repeat(64)),
             "$2b$31$wre7BctikGkpldvi8MGvwufW.Hwcu084PUSep6h0vr1WEev3MOL5C".to_owned(),
         ] {
+            let passwords = passwords(CHEAP);
+            let place = place(&passwords);
             let stored = PasswordHash::new(hash.clone());
             let imported = passwords.accepts(&stored);
             assert!(matches!(imported, Err(InvalidPasswordHash::OutOfBounds(_))), "{imported:?}");
             // Without threads, whatever is submitted fails with another fault.
             passwords.workers.shutdown();
-            let check = passwords.check(password("password"), Some(stored)).await;
+            let check = passwords.check(password("password"), Some(stored), place).await;
             let Err(CryptoError::Failed(fault)) = check else { panic!("{hash}: {check:?}") };
             let told = crate::domain::error::chain(&fault);
             assert!(told.contains("within bounds") && !told.contains(key), "{told}");
+            assert_eq!(passwords.workers.memory().highest, 0);
         }
-        assert_eq!(passwords.workers.held_memory(), 0);
+    }
+
+    /// scrypt with a table of 1 MiB, and two blocks of 1 KiB besides.
+    const SCRYPT: &str =
+        "$scrypt$ln=10,r=8,p=1$WKu1tpay1vo/x7h3rvVe6w$qRzYjA+9NizwXCJPwp8Mz3yza2lwt4qpdEMMYUvXuAU";
+    const SCRYPT_BYTES: usize = (1 << 20) + 2048;
+
+    /// P7: hashes of several kinds and sizes, more at a time than there is
+    /// memory for, wait for each other; the largest is not starved.
+    #[tokio::test]
+    async fn p7_hashes_together_stay_within_the_budget() {
+        let settings = WorkerSettings {
+            threads: NonZeroUsize::new(4).expect("not zero"),
+            hashing_memory: SCRYPT_BYTES,
+            max_wait: Duration::MAX,
+            ..WorkerSettings::default()
+        };
+        let params = HashingParams { memory_kib: 512, ..CHEAP };
+        let passwords = with_workers(params, settings);
+        let one =
+            passwords.hash(password("correct horse"), place(&passwords)).await.expect("a hash");
+        assert_eq!(passwords.workers.memory(), MemoryUse { held: 512 << 10, highest: 512 << 10 });
+        let small = "$argon2id$v=19$m=128,t=3,p=4$vqb9fZLIBW7LewCsoS0mmQ$OjpHlvSt3CNaYuogLoImaPCxpAJZmS0N0Dby3BEl4F8";
+        let checks = [one.expose(), SCRYPT, small].repeat(8).into_iter().map(|hash| {
+            let stored = Some(PasswordHash::new(hash.to_owned()));
+            passwords.check(password("correct horse battery staple"), stored, place(&passwords))
+        });
+        let matching = join_all(checks)
+            .await
+            .into_iter()
+            .filter(|check| check.as_ref().expect("done").matches);
+        assert_eq!(matching.count(), 16, "the first is of another password");
+        assert_eq!(passwords.workers.memory().highest, SCRYPT_BYTES);
+        assert!(passwords.workers.memory().held <= 512 << 10, "what could not stay has gone");
+    }
+
+    /// LG-17: what needs more than all memory there is, at import and at login.
+    #[tokio::test]
+    async fn lg_17_a_hash_beyond_the_budget_is_refused() {
+        for (hashing_memory, fits) in [(SCRYPT_BYTES, true), (SCRYPT_BYTES - 1, false)] {
+            let settings = WorkerSettings { hashing_memory, ..WorkerSettings::default() };
+            let passwords = with_workers(CHEAP, settings);
+            let stored = PasswordHash::new(SCRYPT.to_owned());
+            assert_eq!(passwords.accepts(&stored).is_ok(), fits);
+            let check =
+                passwords.check(password("anything"), Some(stored), place(&passwords)).await;
+            match check {
+                Ok(check) => assert!(fits && !check.matches),
+                Err(CryptoError::Failed(fault)) if !fits => {
+                    let told = crate::domain::error::chain(&fault);
+                    assert!(told.contains("at most 1 MiB (workers.hashing_memory_mib)"), "{told}");
+                    assert_eq!(passwords.workers.memory().highest, 0, "before it takes any");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     /// LG-07: the next right password replaces what others have made.
@@ -241,7 +354,10 @@ mod tests {
         ] {
             let stored = PasswordHash::new(hash.to_owned());
             passwords.accepts(&stored).expect("can be imported");
-            let check = passwords.check(password(text), Some(stored)).await.expect("done");
+            let check = passwords
+                .check(password(text), Some(stored), place(&passwords))
+                .await
+                .expect("done");
             assert_eq!(check, PasswordCheck { matches: true, outdated: true }, "{hash}");
         }
     }

@@ -87,7 +87,7 @@ impl Argon2Hash {
     }
 }
 
-/// The output of Argon2, in the thread's own memory.
+/// The output of Argon2, in memory of [`HashingParams::memory`].
 pub(super) fn compute(
     algorithm: Algorithm,
     params: HashingParams,
@@ -100,10 +100,9 @@ pub(super) fn compute(
     let fault = |error| Fault::caused_by("Argon2 failed", error);
     let params =
         Params::new(memory_kib, iterations, parallelism, Some(output_len)).map_err(fault)?;
-    let blocks = memory.blocks(params.block_count());
     let mut output = Zeroizing::new(vec![0; output_len]);
     Argon2::new(algorithm, Version::V0x13, params)
-        .hash_password_into_with_memory(password.expose(), salt, &mut output, blocks)
+        .hash_password_into_with_memory(password.expose(), salt, &mut output, memory.blocks())
         .map_err(fault)?;
     Ok(output)
 }

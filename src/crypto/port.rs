@@ -1,6 +1,6 @@
 //! What the service layer needs of cryptography, as traits.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,6 +15,8 @@ use crate::domain::{
     throttle::Fingerprint,
     token::{CompactToken, TokenType},
 };
+
+pub use super::workers::Place;
 
 /// Which set a key belongs to. The sets never share a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,11 +75,25 @@ pub struct PasswordCheck {
     pub outdated: bool,
 }
 
+/// Whom a hash is made for. The default is somebody without a name who waits
+/// for as long as it takes: the operator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobFor {
+    /// Those of one source wait for each other; sources are served in turn.
+    pub source: Option<IpAddr>,
+    /// How long the caller still waits for the result.
+    pub time_left: Option<Duration>,
+}
+
 /// Hashes and checks passwords on threads of their own.
 #[async_trait]
 pub trait Passwords: Send + Sync + 'static {
+    /// A place for a hash, if it would be begun in time as things are now. To
+    /// be had before work that would be in vain otherwise.
+    fn place(&self, whom: JobFor) -> Result<Place, CryptoError>;
+
     /// Hashes a new password with a fresh salt.
-    async fn hash(&self, password: Password) -> Result<PasswordHash, CryptoError>;
+    async fn hash(&self, password: Password, place: Place) -> Result<PasswordHash, CryptoError>;
 
     /// Checks a password. Without a stored hash it does the same work on a
     /// dummy one, with the configured parameters, and never matches.
@@ -85,7 +101,11 @@ pub trait Passwords: Send + Sync + 'static {
         &self,
         password: Password,
         stored: Option<PasswordHash>,
+        place: Place,
     ) -> Result<PasswordCheck, CryptoError>;
+
+    /// Would whoever guesses try this one early? For new passwords only.
+    fn is_early_guess(&self, password: &Password) -> bool;
 
     /// Could passwords be checked against this hash, which somebody else
     /// made? Judges form and cost, and computes nothing.
@@ -116,7 +136,8 @@ pub trait ClientProofs: Send + Sync + 'static {
 /// A cryptographic operation that gave no result.
 #[derive(Debug, thiserror::Error)]
 pub enum CryptoError {
-    /// The queue of the worker threads is full; nothing was done.
+    /// The queue of the worker threads has no place, or the wait in it would
+    /// be too long; nothing was done.
     #[error("the queue for {work} is full")]
     Busy {
         /// Which queue.
@@ -124,6 +145,9 @@ pub enum CryptoError {
         /// When there should be room again.
         retry_after: Duration,
     },
+    /// The caller's deadline passed while the job waited; nothing was done.
+    #[error("the deadline passed in a queue")]
+    DeadlineExceeded,
     /// The schedule has no key for that time.
     #[error("no key signs at {0}")]
     NoSigningKey(Timestamp),
@@ -136,6 +160,7 @@ impl From<CryptoError> for AuthError {
     fn from(error: CryptoError) -> Self {
         match error {
             CryptoError::Busy { work, retry_after } => Self::Overloaded { work, retry_after },
+            CryptoError::DeadlineExceeded => Self::DeadlineExceeded,
             CryptoError::NoSigningKey(_) => Self::Unavailable {
                 outage: Outage::SigningKey,
                 fault: Fault::from(error.to_string()),

@@ -1,273 +1,295 @@
-//! Two bounded queues: signatures, which take a fifth of a millisecond, are
-//! served before password hashes, which take a hundred times that.
+//! A bounded queue that is fair to those who wait in it.
+//!
+//! A job first reserves its place, and may then take its time to come: what
+//! is to be done before it is not begun in vain.
+//!
+//! Each source has a lane, and the lanes are served in turn: a source that
+//! sends more than others waits for itself. When the queue is full, the newest
+//! job of the longest lane gives way to one of a shorter lane. So a place is
+//! never worth more than one turn, and a flood costs others at most one job of
+//! each source before each of theirs.
 
-use std::{
-    collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+use std::{collections::VecDeque, net::IpAddr, time::Duration};
 
-use tokio::sync::oneshot;
-
-use super::{hash_memory::HashMemory, workers::WorkerSettings};
+use super::{job::Job, port::CryptoError, workers::WorkerSettings};
+use crate::telemetry::metrics::{QueueMetrics, Shed};
 
 /// A job that took so many times as long as usual counts as no longer.
 const OUTLIER: u32 = 4;
 
-/// Which queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Work {
-    Signing,
-    Hashing,
+/// What jobs are like, as far as is known: a moving average over about eight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Typical {
+    pub(super) took: Duration,
+    pub(super) memory: usize,
 }
 
-impl Work {
-    /// How the operator and the caller read it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Signing => "signing",
-            Self::Hashing => "password hashing",
-        }
-    }
-
-    /// How long one job takes, until some have been measured.
-    const fn first_guess(self) -> Duration {
-        match self {
-            Self::Signing => Duration::from_micros(300),
-            Self::Hashing => Duration::from_millis(25),
-        }
-    }
+/// A job that waits.
+pub(super) struct Waiting {
+    pub(super) job: Box<dyn Job>,
+    /// Bytes that it needs.
+    pub(super) memory: usize,
+    pub(super) since: Duration,
+    /// When nobody will wait for it any more.
+    pub(super) deadline: Option<Duration>,
 }
 
-/// Something to do, and someone who may or may not still want the answer.
-pub(super) trait Job: Send {
-    fn is_abandoned(&self) -> bool;
-    fn run(self: Box<Self>, memory: &mut HashMemory);
-}
-
-/// A closure and where its result goes.
-pub(super) struct Task<F, T> {
-    pub(super) work: F,
-    pub(super) reply: oneshot::Sender<T>,
-}
-
-impl<F, T> Job for Task<F, T>
-where
-    F: FnOnce(&mut HashMemory) -> T + Send,
-    T: Send,
-{
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
-    /// After a panic the reply is dropped, which the caller sees. The memory
-    /// may hold anything, as it may after every job.
-    fn run(self: Box<Self>, memory: &mut HashMemory) {
-        let Self { work, reply } = *self;
-        if let Ok(result) = catch_unwind(AssertUnwindSafe(|| work(memory))) {
-            // Nobody waits for it any more: nobody misses it.
-            drop(reply.send(result));
-        } else {
-            tracing::error!("a job of a worker thread panicked");
-        }
+impl Waiting {
+    fn is_late(&self, now: Duration) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
     }
 }
 
-/// Both queues.
-pub(super) struct Queues {
-    signing: Queue,
-    hashing: Queue,
-    pub(super) closed: bool,
+/// The jobs of one source, there or still to come: together never none.
+struct Lane {
+    source: Option<IpAddr>,
+    jobs: VecDeque<Waiting>,
+    coming: usize,
 }
 
-impl Queues {
-    pub(super) fn new(settings: &WorkerSettings) -> Self {
-        let queue = |work, capacity| Queue::new(work, capacity, settings);
-        Self {
-            signing: queue(Work::Signing, settings.signing_queue),
-            hashing: queue(Work::Hashing, settings.hashing_queue),
-            closed: false,
-        }
-    }
-
-    pub(super) fn of(&mut self, work: Work) -> &mut Queue {
-        match work {
-            Work::Signing => &mut self.signing,
-            Work::Hashing => &mut self.hashing,
-        }
-    }
-
-    /// The next job that somebody waits for.
-    pub(super) fn pop(&mut self) -> Option<(Work, Box<dyn Job>)> {
-        [Work::Signing, Work::Hashing]
-            .into_iter()
-            .find_map(|work| self.of(work).pop().map(|job| (work, job)))
-    }
-
-    /// Takes nothing more, and forgets what waits.
-    pub(super) fn close(&mut self) {
-        self.closed = true;
-        self.signing.jobs.clear();
-        self.hashing.jobs.clear();
+impl Lane {
+    fn len(&self) -> usize {
+        self.jobs.len() + self.coming
     }
 }
 
 /// One queue.
 pub(super) struct Queue {
-    jobs: VecDeque<Box<dyn Job>>,
+    /// How the operator and the caller read what it is for.
+    work: &'static str,
+    /// In the order of their turns.
+    lanes: VecDeque<Lane>,
+    /// Jobs that wait, and places that are taken, by them or for others.
+    waiting: usize,
+    taken: usize,
+    /// When the last job left, or the first of those that wait came.
+    progress: Duration,
     capacity: usize,
     max_wait: Duration,
-    threads: u32,
-    typical: Duration,
+    threads: usize,
+    memory: usize,
+    typical: Typical,
+    metrics: QueueMetrics,
 }
 
 impl Queue {
-    fn new(work: Work, capacity: usize, settings: &WorkerSettings) -> Self {
+    /// An empty one. `typical` is what is thought of jobs until some were
+    /// measured.
+    pub(super) fn new(
+        work: &'static str,
+        capacity: usize,
+        typical: Typical,
+        settings: &WorkerSettings,
+        metrics: QueueMetrics,
+    ) -> Self {
         Self {
-            jobs: VecDeque::new(),
+            work,
+            lanes: VecDeque::new(),
+            waiting: 0,
+            taken: 0,
+            progress: Duration::ZERO,
             capacity,
             max_wait: settings.max_wait,
-            threads: u32::try_from(settings.threads.get()).unwrap_or(u32::MAX),
-            typical: work.first_guess(),
+            threads: settings.threads.get(),
+            memory: settings.hashing_memory,
+            typical,
+            metrics,
         }
     }
 
-    /// False when there is no room, or the wait would be too long, even after
-    /// those are gone whose caller is.
-    pub(super) fn push(&mut self, job: Box<dyn Job>) -> bool {
-        if !self.has_room() {
-            self.jobs.retain(|job| !job.is_abandoned());
+    /// How many jobs wait.
+    pub(super) const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Takes a place for a job of a source, or says that there is no room for
+    /// it, even after those are gone whose caller is. `None` is a source too.
+    pub(super) fn reserve(
+        &mut self,
+        source: Option<IpAddr>,
+        now: Duration,
+        deadline: Option<Duration>,
+    ) -> Result<(), CryptoError> {
+        if self.judge(source, now, deadline).is_err() {
+            self.forget_abandoned();
         }
-        let room = self.has_room();
-        if room {
-            self.jobs.push_back(job);
+        if let Err(shed) = self.judge(source, now, deadline) {
+            self.metrics.shed(shed);
+            return Err(self.busy(source, now));
         }
-        room
+        if self.taken >= self.capacity {
+            self.displace(now);
+        }
+        match self.lanes.iter_mut().find(|lane| lane.source == source) {
+            Some(lane) => lane.coming += 1,
+            None => self.lanes.push_back(Lane { source, jobs: VecDeque::new(), coming: 1 }),
+        }
+        self.count();
+        Ok(())
     }
 
-    /// Whoever would wait longer than is worth it hears so now, not then.
-    fn has_room(&self) -> bool {
-        self.jobs.len() < self.capacity && self.wait() <= self.max_wait
+    /// Puts a job in the place that was reserved for it, unless that has given
+    /// way meanwhile: then the job is told so.
+    pub(super) fn push(&mut self, source: Option<IpAddr>, waiting: Waiting) {
+        let lane = self.lanes.iter_mut().find(|lane| lane.source == source && lane.coming > 0);
+        let Some(lane) = lane else {
+            self.metrics.shed(Shed::Displaced);
+            return waiting.job.refuse(self.busy(source, waiting.since));
+        };
+        if self.waiting == 0 {
+            self.progress = waiting.since;
+        }
+        lane.coming -= 1;
+        lane.jobs.push_back(waiting);
+        self.count();
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.jobs.len()
+    /// Gives a place back for which no job will come.
+    pub(super) fn give_back(&mut self, source: Option<IpAddr>) {
+        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.source == source) {
+            lane.coming = lane.coming.saturating_sub(1);
+        }
+        self.count();
     }
 
-    /// Remembers how long a job took, as a moving average over about eight. A
-    /// single one tells little: perhaps the whole process was stopped.
-    pub(super) fn record(&mut self, took: Duration) {
-        let took = took.min(self.typical.saturating_mul(OUTLIER));
-        self.typical = self.typical.saturating_mul(7).saturating_add(took) / 8;
-    }
-
-    /// When the threads will have worked off what waits now.
-    pub(super) fn retry_after(&self) -> Duration {
-        self.wait().clamp(Duration::from_millis(100), Duration::from_secs(30))
-    }
-
-    /// How long what waits now will take.
-    fn wait(&self) -> Duration {
-        let jobs = u32::try_from(self.jobs.len()).unwrap_or(u32::MAX);
-        self.typical.saturating_mul(jobs) / self.threads.max(1)
-    }
-
-    fn pop(&mut self) -> Option<Box<dyn Job>> {
-        while let Some(job) = self.jobs.pop_front() {
-            if !job.is_abandoned() {
-                return Some(job);
+    /// The memory that the job whose turn it is needs. Those that are not
+    /// worth a turn any more are dropped first.
+    pub(super) fn next_needs(&mut self, now: Duration) -> Option<usize> {
+        loop {
+            let lane = self.lanes.iter_mut().find(|lane| !lane.jobs.is_empty())?;
+            let next = lane.jobs.front()?;
+            let (is_abandoned, is_late) = (next.job.is_abandoned(), next.is_late(now));
+            if !is_abandoned && !is_late {
+                return Some(next.memory);
             }
+            // That was no turn: the lane keeps its place.
+            let dropped = lane.jobs.pop_front()?;
+            self.count();
+            if !is_abandoned {
+                dropped.job.refuse(CryptoError::DeadlineExceeded);
+            }
+            self.metrics.shed(if is_abandoned { Shed::Abandoned } else { Shed::Expired });
         }
-        None
+    }
+
+    /// The job whose turn it is.
+    pub(super) fn pop(&mut self, now: Duration) -> Option<Box<dyn Job>> {
+        let turn = self.lanes.iter().position(|lane| !lane.jobs.is_empty())?;
+        let mut lane = self.lanes.remove(turn)?;
+        let next = lane.jobs.pop_front()?;
+        self.lanes.push_back(lane);
+        self.progress = now;
+        self.count();
+        self.metrics.waited(now.saturating_sub(next.since));
+        Some(next.job)
+    }
+
+    /// Remembers what a job was like. A single one tells little: perhaps the
+    /// whole process was stopped.
+    pub(super) fn record(&mut self, took: Duration, memory: usize) {
+        self.metrics.worked(took);
+        let Typical { took: usual, memory: usual_memory } = self.typical;
+        let took = took.min(usual.saturating_mul(OUTLIER));
+        self.typical = Typical {
+            took: usual.saturating_mul(7).saturating_add(took) / 8,
+            memory: usual_memory.saturating_mul(7).saturating_add(memory) / 8,
+        };
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.lanes.clear();
+        self.count();
+    }
+
+    /// Whoever would wait longer than is worth it hears so now, not then; but
+    /// however slow we have become, whose turn comes at once has its try.
+    fn judge(
+        &self,
+        source: Option<IpAddr>,
+        now: Duration,
+        deadline: Option<Duration>,
+    ) -> Result<(), Shed> {
+        let wait = self.wait(self.ahead_of(source), now);
+        if wait > self.max_wait {
+            return Err(Shed::MaxWait);
+        }
+        let done = now.saturating_add(wait).saturating_add(self.typical.took);
+        if !wait.is_zero() && deadline.is_some_and(|deadline| deadline < done) {
+            return Err(Shed::Deadline);
+        }
+        let own = self.lanes.iter().find(|lane| lane.source == source).map_or(0, Lane::len);
+        // Equals do not displace each other in turns.
+        let gives_way = || self.longest().is_some_and(|(_, len)| own + 1 < len);
+        if self.taken < self.capacity || gives_way() { Ok(()) } else { Err(Shed::Full) }
+    }
+
+    /// How many jobs would be served before the next one of a source: all of
+    /// its own, and of each other lane one before each of them, and one more
+    /// if that lane's turn comes before.
+    fn ahead_of(&self, source: Option<IpAddr>) -> usize {
+        let place = self.lanes.iter().position(|lane| lane.source == source);
+        let own = place.and_then(|place| self.lanes.get(place)).map_or(0, Lane::len);
+        let others = self.lanes.iter().enumerate().filter(|(index, _)| Some(*index) != place);
+        let turns = |index| own + usize::from(place.is_none_or(|place| index < place));
+        own + others.map(|(index, lane)| lane.len().min(turns(index))).sum::<usize>()
+    }
+
+    /// How long so many jobs take, on as many threads as there is memory for.
+    /// While none leaves at all, what others took before says nothing.
+    fn wait(&self, jobs: usize, now: Duration) -> Duration {
+        let stalled =
+            if self.waiting > 0 { now.saturating_sub(self.progress) } else { Duration::ZERO };
+
+        let fitting = self.memory.checked_div(self.typical.memory).unwrap_or(usize::MAX);
+        let parallel = u32::try_from(self.threads.min(fitting).max(1)).unwrap_or(u32::MAX);
+        let took = self.typical.took.max(stalled);
+        took.saturating_mul(u32::try_from(jobs).unwrap_or(u32::MAX)) / parallel
+    }
+
+    /// The refusal of a job of this source: it may come again when what is
+    /// before it now is done.
+    fn busy(&self, source: Option<IpAddr>, now: Duration) -> CryptoError {
+        let wait = self.wait(self.ahead_of(source), now);
+        let retry_after = wait.clamp(Duration::from_millis(100), Duration::from_secs(30));
+        CryptoError::Busy { work: self.work, retry_after }
+    }
+
+    /// Index and length of the longest lane.
+    fn longest(&self) -> Option<(usize, usize)> {
+        self.lanes.iter().map(Lane::len).enumerate().max_by_key(|(_, len)| *len)
+    }
+
+    fn displace(&mut self, now: Duration) {
+        let longest = self.longest().and_then(|(index, _)| self.lanes.get_mut(index));
+        let Some(lane) = longest else { return };
+        if lane.coming > 0 {
+            lane.coming -= 1;
+            return self.count();
+        }
+        let (source, newest) = (lane.source, lane.jobs.pop_back());
+        self.count();
+        if let Some(newest) = newest {
+            newest.job.refuse(self.busy(source, now));
+            self.metrics.shed(Shed::Displaced);
+        }
+    }
+
+    fn forget_abandoned(&mut self) {
+        let before = self.waiting;
+        self.lanes.iter_mut().for_each(|lane| lane.jobs.retain(|next| !next.job.is_abandoned()));
+        self.count();
+        (self.waiting..before).for_each(|_| self.metrics.shed(Shed::Abandoned));
+    }
+
+    /// Counts again after a change, and takes lanes away that nobody is in.
+    fn count(&mut self) {
+        self.lanes.retain(|lane| lane.len() > 0);
+        self.waiting = self.lanes.iter().map(|lane| lane.jobs.len()).sum();
+        self.taken = self.lanes.iter().map(Lane::len).sum();
+        self.metrics.depth(self.waiting);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::num::NonZeroUsize;
-
-    use super::*;
-
-    fn job() -> (Box<dyn Job>, oneshot::Receiver<()>) {
-        let (reply, answer) = oneshot::channel();
-        (Box::new(Task { work: |_: &mut HashMemory| (), reply }), answer)
-    }
-
-    fn queue(work: Work, capacity: usize, max_wait: Duration) -> Queue {
-        let threads = NonZeroUsize::new(2).expect("not zero");
-        let settings = WorkerSettings { threads, max_wait, ..WorkerSettings::default() };
-        Queue::new(work, capacity, &settings)
-    }
-
-    /// Fills it up to `count`, or as far as it goes.
-    fn fill(queue: &mut Queue, count: usize) -> Vec<oneshot::Receiver<()>> {
-        let mut answers = Vec::new();
-        while queue.len() < count {
-            let (job, answer) = job();
-            if !queue.push(job) {
-                break;
-            }
-            answers.push(answer);
-        }
-        answers
-    }
-
-    #[test]
-    fn the_wait_follows_length_and_job_time_within_bounds() {
-        let mut queue = queue(Work::Hashing, 10_000, Duration::MAX);
-        assert_eq!(queue.retry_after(), Duration::from_millis(100), "never less");
-        let _waiting = fill(&mut queue, 80);
-        assert_eq!(queue.retry_after(), Duration::from_secs(1), "80 jobs of 25 ms on 2 threads");
-        for _ in 0..100 {
-            queue.record(Duration::from_millis(50));
-        }
-        let wait = queue.retry_after();
-        assert!(wait > Duration::from_millis(1990) && wait <= Duration::from_secs(2), "{wait:?}");
-        let _more = fill(&mut queue, 10_000);
-        assert_eq!(queue.len(), 10_000);
-        assert_eq!(queue.retry_after(), Duration::from_secs(30), "never more");
-    }
-
-    /// LG-16: room or not, nobody is kept waiting for what comes too late.
-    #[test]
-    fn lg_16_a_wait_that_would_be_too_long_is_refused() {
-        let mut queue = queue(Work::Hashing, 10_000, Duration::from_secs(1));
-        let mut waiting = fill(&mut queue, 10_000);
-        assert_eq!(queue.len(), 81, "80 jobs of 25 ms take 2 threads one second");
-        waiting.pop();
-        let (another, waits) = job();
-        assert!(queue.push(another), "the one that has left does not count");
-        // However slow it has become, an empty queue takes a job.
-        drop((waiting, waits));
-        for _ in 0..100 {
-            queue.record(Duration::from_mins(10));
-        }
-        assert_eq!(fill(&mut queue, 10_000).len(), 1);
-    }
-
-    /// A process that was stopped for an hour must not refuse for the next.
-    #[test]
-    fn one_job_that_took_for_ever_changes_little() {
-        let mut queue = queue(Work::Hashing, 10_000, Duration::from_secs(1));
-        queue.record(Duration::from_hours(1));
-        assert!(fill(&mut queue, 10_000).len() > 50);
-    }
-
-    /// LG-18: what nobody waits for takes no room and no work.
-    #[test]
-    fn lg_18_abandoned_jobs_make_room() {
-        let mut queue = queue(Work::Signing, 2, Duration::MAX);
-        let (first, waits) = job();
-        let (second, gone) = job();
-        assert!(queue.push(first) && queue.push(second));
-        assert!(!queue.push(job().0), "full");
-        drop(gone);
-        let (third, also_waits) = job();
-        assert!(queue.push(third));
-        assert!(!queue.push(job().0), "full again");
-        drop(waits);
-        assert!(queue.pop().is_some_and(|job| !job.is_abandoned()), "the third");
-        assert!(queue.pop().is_none());
-        drop(also_waits);
-    }
-}
+mod tests;

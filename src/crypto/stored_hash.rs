@@ -41,6 +41,16 @@ impl StoredHash {
         }
     }
 
+    /// The memory that checking it takes, in bytes. What bcrypt and PBKDF2
+    /// need is not worth counting.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Self::Argon2(hash) => hash.params.memory(),
+            Self::Scrypt(hash) => hash.cost.memory(),
+            Self::Bcrypt(_) | Self::Pbkdf2(_) => 0,
+        }
+    }
+
     /// Is it the hash of this password? Takes as long for a wrong one.
     pub(super) fn matches(
         &self,
@@ -50,11 +60,7 @@ impl StoredHash {
         let (computed, stored) = match self {
             Self::Argon2(hash) => (hash.compute(password, memory)?, &hash.output),
             Self::Bcrypt(hash) => (hash.compute(password), &hash.output),
-            Self::Scrypt(hash) => {
-                // It brings its own: a thread never holds both.
-                memory.release();
-                (hash.compute(password)?, &hash.key.output)
-            }
+            Self::Scrypt(hash) => (hash.compute(password)?, &hash.key.output),
             Self::Pbkdf2(hash) => (hash.compute(password), &hash.key.output),
         };
         let is_equal = verify_slices_are_equal(&computed, stored).is_ok();

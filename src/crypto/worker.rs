@@ -1,75 +1,187 @@
 //! What one worker thread does: wait, run, remember how long it took.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use super::{
-    hash_memory::HashMemory,
-    queue::{Job, Queues, Work},
+    hash_memory::{HashMemory, MemoryBudget, Room},
+    job::Job,
+    queue::{Queue, Typical},
+    workers::WorkerSettings,
 };
-use crate::domain::clock::Clock;
+use crate::{
+    domain::clock::Clock,
+    telemetry::metrics::{MemoryMetrics, WorkerMetrics},
+};
 
 /// The lowest priority there is but for the idle class.
 const NICE: i32 = 19;
 
+/// What a signature takes, until some have been measured.
+const TYPICAL_SIGNATURE: Typical = Typical { took: Duration::from_micros(300), memory: 0 };
+/// What a hash takes, until some have been measured.
+const TYPICAL_HASH: Typical = Typical { took: Duration::from_millis(25), memory: 0 };
+
+/// Which queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// A fifth of a millisecond: served first.
+    Signing,
+    /// A hundred times that.
+    Hashing,
+}
+
 /// What all threads and their owner share.
 pub(super) struct Shared {
-    pub(super) queues: Mutex<Queues>,
+    pub(super) state: Mutex<State>,
     pub(super) changed: Condvar,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) keep_memory: Duration,
-    pub(super) memory: Arc<AtomicUsize>,
+}
+
+/// What waits, and the memory for it.
+pub(super) struct State {
+    signing: Queue,
+    hashing: Queue,
+    pub(super) memory: MemoryBudget,
+    metrics: MemoryMetrics,
+    pub(super) closed: bool,
+}
+
+/// What a thread does next.
+enum Step {
+    Run(Work, Box<dyn Job>, HashMemory),
+    /// Wipe memory that was kept, and give it back.
+    Release(HashMemory),
+    /// Nothing, for so long if nothing changes.
+    Wait(Option<Duration>),
+}
+
+impl State {
+    pub(super) fn new(settings: &WorkerSettings, metrics: WorkerMetrics) -> Self {
+        let WorkerMetrics { signing, hashing, memory } = metrics;
+        let queue = |work, capacity, typical, metrics| {
+            Queue::new(work, capacity, typical, settings, metrics)
+        };
+        memory.budget(settings.hashing_memory);
+        Self {
+            signing: queue("signing", settings.signing_queue, TYPICAL_SIGNATURE, signing),
+            hashing: queue("password hashing", settings.hashing_queue, TYPICAL_HASH, hashing),
+            memory: MemoryBudget::new(settings.hashing_memory, settings.threads.get()),
+            metrics: memory,
+            closed: false,
+        }
+    }
+
+    pub(super) fn of(&mut self, work: Work) -> &mut Queue {
+        match work {
+            Work::Signing => &mut self.signing,
+            Work::Hashing => &mut self.hashing,
+        }
+    }
+
+    /// Takes nothing more, and forgets what waits.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.signing.clear();
+        self.hashing.clear();
+    }
+
+    /// Is there anything that another thread could do?
+    fn has_waiting(&self) -> bool {
+        self.signing.waiting() + self.hashing.waiting() > 0
+    }
+
+    /// A hash for which there is no memory yet is not overtaken by another:
+    /// it would wait for ever.
+    fn next(&mut self, now: Duration, keep: Duration) -> Step {
+        let stale_in = self.memory.oldest().map(|since| (since + keep).saturating_sub(now));
+        if stale_in == Some(Duration::ZERO)
+            && let Some(memory) = self.memory.take_oldest()
+        {
+            return Step::Release(memory);
+        }
+        for work in [Work::Signing, Work::Hashing] {
+            let Some(bytes) = self.of(work).next_needs(now) else { continue };
+            match self.memory.room(bytes) {
+                Room::Now => {
+                    if let Some(job) = self.of(work).pop(now) {
+                        let memory = self.memory.take(bytes);
+                        self.measure();
+                        return Step::Run(work, job, memory);
+                    }
+                }
+                Room::AfterRelease => {
+                    if let Some(memory) = self.memory.take_oldest() {
+                        return Step::Release(memory);
+                    }
+                }
+                Room::Later => {}
+            }
+        }
+        Step::Wait(stale_in)
+    }
+
+    fn give_back(&mut self, memory: HashMemory, now: Duration) {
+        self.memory.give_back(memory, now);
+        self.measure();
+    }
+
+    fn measure(&self) {
+        let usage = self.memory.usage();
+        self.metrics.held(usage.held, usage.highest);
+    }
 }
 
 impl Shared {
     /// What each thread does until it is told to stop.
     pub(super) fn work(&self) {
         lower_priority();
-        let mut memory = HashMemory::new(Arc::clone(&self.memory));
-        let mut last_hash = Duration::ZERO;
-        while let Some((work, job)) = self.next(&mut memory) {
+        while let Some((work, job, mut memory)) = self.next() {
             let began = self.clock.monotonic();
             job.run(&mut memory);
             let now = self.clock.monotonic();
-            self.lock().of(work).record(now.saturating_sub(began));
-            if work == Work::Hashing {
-                last_hash = now;
-            } else if now.saturating_sub(last_hash) > self.keep_memory {
-                // Signatures alone must not keep it for ever.
-                memory.release();
-            }
+            let mut state = self.lock();
+            state.of(work).record(now.saturating_sub(began), memory.bytes());
+            state.give_back(memory, now);
         }
     }
 
     /// Waits for a job. `None`: there will be no more.
-    fn next(&self, memory: &mut HashMemory) -> Option<(Work, Box<dyn Job>)> {
-        let mut queues = self.lock();
-        loop {
-            if queues.closed {
-                return None;
-            }
-            if let Some(next) = queues.pop() {
-                return Some(next);
-            }
-            if !memory.is_held() {
-                queues = self.changed.wait(queues).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            let wait = self.changed.wait_timeout(queues, self.keep_memory);
-            let (guard, timeout) = wait.unwrap_or_else(PoisonError::into_inner);
-            queues = guard;
-            if timeout.timed_out() {
-                drop(queues);
-                memory.release();
-                queues = self.lock();
+    fn next(&self) -> Option<(Work, Box<dyn Job>, HashMemory)> {
+        let mut state = self.lock();
+        while !state.closed {
+            match state.next(self.clock.monotonic(), self.keep_memory) {
+                Step::Run(work, job, memory) => {
+                    // What had to wait for memory or behind this may go on.
+                    if state.has_waiting() {
+                        self.changed.notify_one();
+                    }
+                    return Some((work, job, memory));
+                }
+                Step::Release(mut memory) => {
+                    drop(state);
+                    memory.release();
+                    state = self.lock();
+                    state.give_back(memory, self.clock.monotonic());
+                }
+                Step::Wait(None) => {
+                    let wait = self.changed.wait(state);
+                    state = wait.unwrap_or_else(PoisonError::into_inner);
+                }
+                Step::Wait(Some(span)) => {
+                    let wait = self.changed.wait_timeout(state, span);
+                    (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
+                }
             }
         }
+        None
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Queues> {
-        lock(&self.queues)
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
     }
 }
 
@@ -97,7 +209,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        crypto::workers::{WorkerSettings, Workers},
+        crypto::{port::JobFor, workers::Workers},
         domain::clock::{SystemClock, Timestamp},
     };
 
@@ -107,7 +219,14 @@ mod tests {
             keep_memory: Duration::from_millis(1),
             ..WorkerSettings::default()
         };
-        Workers::start(settings, Arc::new(SystemClock::new())).expect("threads")
+        let clock = Arc::new(SystemClock::new());
+        Workers::start(settings, clock).expect("threads")
+    }
+
+    async fn fill(workers: &Workers, kib: usize) {
+        let place = workers.place_for_hash(JobFor::default()).expect("room");
+        let filled = workers.hash(kib * 1024, place, |memory| memory.blocks().len());
+        assert_eq!(filled.await.expect("done"), kib);
     }
 
     #[tokio::test]
@@ -130,10 +249,9 @@ mod tests {
     #[tokio::test]
     async fn p7_hash_memory_is_given_back() {
         let workers = one_worker();
-        let filled = workers.hash(|memory| (memory.blocks(64).len(), memory.blocks(16).len()));
-        assert_eq!(filled.await.expect("done"), (64, 16));
+        fill(&workers, 64).await;
         let clock = SystemClock::new();
-        while workers.held_memory() > 0 {
+        while workers.memory().held > 0 {
             assert!(clock.monotonic() < Duration::from_secs(30), "it is kept");
             thread::yield_now();
         }
@@ -161,14 +279,15 @@ mod tests {
             keep_memory: Duration::from_mins(10),
             ..WorkerSettings::default()
         };
-        let workers = Workers::start(settings, Arc::clone(&clock) as _).expect("threads");
-        workers.hash(|memory| memory.blocks(16).len()).await.expect("done");
-        for (seconds, held) in [(0, 16 * 1024), (600, 16 * 1024), (601, 0)] {
+        let shared = Arc::clone(&clock) as _;
+        let workers = Workers::start(settings, shared).expect("threads");
+        fill(&workers, 16).await;
+        for (seconds, held) in [(0, 16 * 1024), (599, 16 * 1024), (600, 0)] {
             clock.0.store(seconds, Ordering::SeqCst);
             // The second one begins when all is done that follows the first.
             workers.sign(|| ()).await.expect("done");
             workers.sign(|| ()).await.expect("done");
-            assert_eq!(workers.held_memory(), held, "after {seconds} s");
+            assert_eq!(workers.memory().held, held, "after {seconds} s");
         }
     }
 }

@@ -8,8 +8,9 @@
 
 use std::{
     fmt, io,
+    net::IpAddr,
     num::NonZeroUsize,
-    sync::{Arc, Condvar, Mutex, atomic::Ordering},
+    sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -17,17 +18,21 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    hash_memory::HashMemory,
-    port::CryptoError,
-    queue::{Job, Queues, Task, Work},
-    worker::{Shared, lock},
+    hash_memory::{HashMemory, MemoryUse},
+    job::{Job, Task},
+    port::{CryptoError, JobFor},
+    queue::Waiting,
+    worker::{Shared, State, Work, lock},
 };
-use crate::domain::{clock::Clock, error::Fault};
+use crate::{
+    domain::{clock::Clock, error::Fault},
+    telemetry::metrics::WorkerMetrics,
+};
 
 /// How many threads, and how much may wait for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkerSettings {
-    /// Threads. Each holds the memory of one hash while there are logins.
+    /// Threads.
     pub threads: NonZeroUsize,
     /// How many signatures may wait.
     pub signing_queue: usize,
@@ -35,7 +40,10 @@ pub struct WorkerSettings {
     pub hashing_queue: usize,
     /// How long either may have to wait, as far as that can be foreseen.
     pub max_wait: Duration,
-    /// How long a thread keeps the memory of its last hash without work.
+    /// The most memory that all hashes together hold at any time, in bytes,
+    /// what is kept for the next ones included.
+    pub hashing_memory: usize,
+    /// How long the memory of a hash is kept for the next one.
     pub keep_memory: Duration,
 }
 
@@ -47,12 +55,13 @@ impl Default for WorkerSettings {
             signing_queue: 4096,
             hashing_queue: 256,
             max_wait: Duration::from_secs(5),
+            hashing_memory: 320 << 20,
             keep_memory: Duration::from_secs(10),
         }
     }
 }
 
-/// How many jobs wait, for metrics.
+/// How many jobs wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLengths {
     /// Signatures.
@@ -69,15 +78,23 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts the threads. Fails when the system gives none.
+    /// Starts the threads, which nobody looks at. Fails when the system gives
+    /// none.
     pub fn start(settings: WorkerSettings, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let queues = Queues::new(&settings);
+        Self::start_measured(settings, clock, WorkerMetrics::default())
+    }
+
+    /// The same, with something that records what they do.
+    pub fn start_measured(
+        settings: WorkerSettings,
+        clock: Arc<dyn Clock>,
+        metrics: WorkerMetrics,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            queues: Mutex::new(queues),
+            state: Mutex::new(State::new(&settings, metrics)),
             changed: Condvar::new(),
             clock,
             keep_memory: settings.keep_memory,
-            memory: Arc::default(),
         });
         let workers = Self { shared, threads: Mutex::default(), settings };
         for index in 0..settings.threads.get() {
@@ -93,29 +110,45 @@ impl Workers {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, CryptoError> {
-        answer(self.submit(Work::Signing, move |_| work())?).await
+        let place = self.place(Work::Signing, JobFor::default())?;
+        answer(place.submit(0, move |_| work())?).await
     }
 
-    /// Runs a password hash in a thread's own memory.
+    /// A place in the queue of password hashes, or why there is none.
+    pub(super) fn place_for_hash(&self, whom: JobFor) -> Result<Place, CryptoError> {
+        self.place(Work::Hashing, whom)
+    }
+
+    /// Runs a password hash in so many bytes of memory.
     pub(super) async fn hash<T: Send + 'static>(
         &self,
+        bytes: usize,
+        place: Place,
         work: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
     ) -> Result<T, CryptoError> {
-        answer(self.submit(Work::Hashing, work)?).await
+        if bytes > self.memory_budget() {
+            return Err(CryptoError::Failed(Fault::from("a hash needs more than all memory")));
+        }
+        answer(place.submit(bytes, work)?).await
     }
 
     /// How many jobs wait now.
     pub fn queued(&self) -> QueueLengths {
-        let mut queues = self.shared.lock();
+        let mut state = self.shared.lock();
         QueueLengths {
-            signing: queues.of(Work::Signing).len(),
-            hashing: queues.of(Work::Hashing).len(),
+            signing: state.of(Work::Signing).waiting(),
+            hashing: state.of(Work::Hashing).waiting(),
         }
     }
 
-    /// Bytes that the threads hold for hashing now.
-    pub fn held_memory(&self) -> usize {
-        self.shared.memory.load(Ordering::Relaxed)
+    /// What hashes hold.
+    pub fn memory(&self) -> MemoryUse {
+        self.shared.lock().memory.usage()
+    }
+
+    /// The most that one hash, and all together, may hold, in bytes.
+    pub(super) const fn memory_budget(&self) -> usize {
+        self.settings.hashing_memory
     }
 
     /// Forgets what waits, lets what runs end, and joins the threads. Later
@@ -131,29 +164,68 @@ impl Workers {
         }
     }
 
-    /// Queues a job, or refuses it at once. It is skipped if the receiver is
-    /// dropped before it starts.
-    fn submit<T: Send + 'static>(
-        &self,
-        work: Work,
-        run: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
-    ) -> Result<oneshot::Receiver<T>, CryptoError> {
-        let (reply, receiver) = oneshot::channel();
-        let job: Box<dyn Job> = Box::new(Task { work: run, reply });
-        let mut queues = self.shared.lock();
-        if queues.closed {
+    fn place(&self, work: Work, whom: JobFor) -> Result<Place, CryptoError> {
+        let shared = Arc::clone(&self.shared);
+        let now = shared.clock.monotonic();
+        let deadline = whom.time_left.map(|span| now.saturating_add(span));
+        let mut state = shared.lock();
+        if state.closed {
             return Err(CryptoError::Failed(Fault::from("the worker threads have stopped")));
         }
-        let queue = queues.of(work);
-        if !queue.push(job) {
-            let retry_after = queue.retry_after();
-            return Err(CryptoError::Busy { work: work.name(), retry_after });
+        state.of(work).reserve(whom.source, now, deadline)?;
+        drop(state);
+        Ok(Place { shared, work, source: whom.source, deadline, is_taken: false })
+    }
+}
+
+/// A place in a queue that its job has not come to yet. Dropped, it is there
+/// for others.
+pub struct Place {
+    shared: Arc<Shared>,
+    work: Work,
+    source: Option<IpAddr>,
+    deadline: Option<Duration>,
+    is_taken: bool,
+}
+
+impl Place {
+    /// Puts a job in its place. It is skipped if the receiver is dropped before
+    /// it starts.
+    fn submit<T: Send + 'static>(
+        mut self,
+        memory: usize,
+        run: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
+    ) -> Result<Answer<T>, CryptoError> {
+        let (reply, receiver) = oneshot::channel();
+        let job: Box<dyn Job> = Box::new(Task { work: run, reply });
+        let (since, deadline) = (self.shared.clock.monotonic(), self.deadline);
+        let mut state = self.shared.lock();
+        if state.closed {
+            return Err(CryptoError::Failed(Fault::from("the worker threads have stopped")));
         }
-        drop(queues);
+        state.of(self.work).push(self.source, Waiting { job, memory, since, deadline });
+        drop(state);
+        self.is_taken = true;
         self.shared.changed.notify_one();
         Ok(receiver)
     }
 }
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_taken {
+            self.shared.lock().of(self.work).give_back(self.source);
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("work", &self.work).finish_non_exhaustive()
+    }
+}
+
+type Answer<T> = oneshot::Receiver<Result<T, CryptoError>>;
 
 impl Drop for Workers {
     fn drop(&mut self) {
@@ -167,15 +239,18 @@ impl fmt::Debug for Workers {
     }
 }
 
-async fn answer<T>(receiver: oneshot::Receiver<T>) -> Result<T, CryptoError> {
+async fn answer<T>(receiver: Answer<T>) -> Result<T, CryptoError> {
     receiver.await.map_err(|_| {
         CryptoError::Failed(Fault::from("a worker thread gave no answer: it panicked or stopped"))
-    })
+    })?
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{atomic::AtomicUsize, mpsc};
+    use std::sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    };
 
     use super::*;
     use crate::domain::clock::SystemClock;
@@ -187,15 +262,29 @@ mod tests {
             hashing_queue: queue,
             max_wait: Duration::MAX,
             keep_memory: Duration::from_millis(1),
+            ..WorkerSettings::default()
         };
-        Workers::start(settings, Arc::new(SystemClock::new())).expect("threads")
+        let clock = Arc::new(SystemClock::new());
+        Workers::start(settings, clock).expect("threads")
+    }
+
+    fn submit<T: Send + 'static>(
+        workers: &Workers,
+        work: Work,
+        run: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Answer<T>, CryptoError> {
+        workers.place(work, JobFor::default())?.submit(0, |_| run())
+    }
+
+    async fn done<T>(answer: Answer<T>) -> T {
+        answer.await.expect("an answer").expect("done")
     }
 
     /// Keeps a thread busy until the sender is dropped.
-    fn occupy(workers: &Workers) -> (mpsc::Sender<()>, oneshot::Receiver<()>) {
+    fn occupy(workers: &Workers) -> (mpsc::Sender<()>, Answer<()>) {
         let (started, has_started) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
-        let done = workers.submit(Work::Hashing, move |_| {
+        let done = submit(workers, Work::Hashing, move || {
             started.send(()).expect("the test waits");
             assert!(released.recv().is_err());
         });
@@ -210,19 +299,19 @@ mod tests {
         let workers = workers(1, 3);
         let (release, _running) = occupy(&workers);
         let waiting: Vec<_> =
-            (0..3).map(|n| workers.submit(Work::Hashing, move |_| n).expect("room")).collect();
-        let refused = workers.hash(|_| ()).await;
+            (0..3).map(|n| submit(&workers, Work::Hashing, move || n).expect("room")).collect();
+        let refused = workers.place_for_hash(JobFor::default()).map(drop);
         let Err(CryptoError::Busy { work: "password hashing", retry_after }) = refused else {
             panic!("{refused:?}");
         };
         assert!(retry_after >= Duration::from_millis(100));
         assert_eq!(workers.queued(), QueueLengths { signing: 0, hashing: 3 });
-        let signature = workers.submit(Work::Signing, |_| ()).expect("its own queue has room");
+        let signature = submit(&workers, Work::Signing, || ()).expect("its own queue has room");
         drop(release);
         for (expected, receiver) in waiting.into_iter().enumerate() {
-            assert_eq!(receiver.await, Ok(expected));
+            assert_eq!(done(receiver).await, expected);
         }
-        assert_eq!(signature.await, Ok(()));
+        done(signature).await;
     }
 
     #[tokio::test]
@@ -232,7 +321,7 @@ mod tests {
         let order = Arc::new(Mutex::new(Vec::new()));
         let note = |work, name| {
             let order = Arc::clone(&order);
-            workers.submit(work, move |_| lock(&order).push(name)).expect("room")
+            submit(&workers, work, move || lock(&order).push(name)).expect("room")
         };
         let answers = [
             note(Work::Hashing, "hash 1"),
@@ -242,7 +331,7 @@ mod tests {
         ];
         drop(release);
         for answer in answers {
-            answer.await.expect("done");
+            done(answer).await;
         }
         assert_eq!(*lock(&order), ["signature 1", "signature 2", "hash 1", "hash 2"]);
     }
@@ -255,14 +344,14 @@ mod tests {
         let ran = Arc::new(AtomicUsize::new(0));
         let count = |ran: &Arc<AtomicUsize>| {
             let ran = Arc::clone(ran);
-            workers.submit(Work::Hashing, move |_| ran.fetch_add(1, Ordering::SeqCst))
+            submit(&workers, Work::Hashing, move || ran.fetch_add(1, Ordering::SeqCst))
         };
         for _ in 0..10_000 {
             drop(count(&ran).expect("room"));
         }
         let last = count(&ran).expect("room");
         drop(release);
-        assert_eq!(last.await, Ok(0));
+        assert_eq!(done(last).await, 0);
         assert_eq!(ran.load(Ordering::SeqCst), 1);
     }
 
@@ -279,7 +368,7 @@ mod tests {
         let workers = workers(2, 8);
         let (release, running) = occupy(&workers);
         let (release_too, running_too) = occupy(&workers);
-        let waiting = workers.submit(Work::Signing, |_| ()).expect("room");
+        let waiting = submit(&workers, Work::Signing, || ()).expect("room");
         thread::scope(|scope| {
             scope.spawn(|| workers.shutdown());
             while !workers.shared.lock().closed {
@@ -287,7 +376,8 @@ mod tests {
             }
             drop((release, release_too));
         });
-        assert_eq!((running.await, running_too.await), (Ok(()), Ok(())));
+        done(running).await;
+        done(running_too).await;
         assert!(waiting.await.is_err());
         assert!(lock(&workers.threads).is_empty());
         assert!(matches!(workers.sign(|| ()).await, Err(CryptoError::Failed(_))));

@@ -76,6 +76,9 @@ pub enum InvalidPassword {
         /// The configured least number of characters.
         min_chars: usize,
     },
+    /// Whoever guesses tries it early.
+    #[error("must not be a common password, or easy to guess")]
+    Common,
     /// It has an identifier of its user in it.
     #[error("must not contain the username, e-mail address or phone number")]
     ContainsIdentifier,

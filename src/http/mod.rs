@@ -1,11 +1,12 @@
-//! The HTTP edge: public keys, metadata, probes.
+//! The HTTP edge: public keys, metadata, probes, metrics.
 //!
 //! Nothing here reads the database, and nothing depends on what a request
-//! says about its host, so answers are the same for everybody, always.
+//! says about its host, so answers are the same for everybody.
 
 mod conditional;
 mod jwks;
 mod metadata;
+mod metrics;
 mod probes;
 mod problem;
 
@@ -22,15 +23,20 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::service::{Auth, readiness::Readiness};
+use crate::{
+    service::{Auth, readiness::Readiness},
+    telemetry::metrics::Metrics,
+};
 
 use problem::Problem;
 
 /// What can be set about the HTTP edge.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct HttpOptions {
     /// The longest that a request may take.
     pub request_timeout: Duration,
+    /// What `GET /metrics` tells; `None`: there is no such path.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// Everything that is served over plain HTTP.
@@ -43,7 +49,11 @@ pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: HttpOptions) 
     let keys =
         routes(metadata::jwks_paths(&issuer), || get(jwks::document).options(jwks::preflight));
     let documents = routes(metadata::paths(&issuer), || get(metadata::serve));
+    let metrics = options.metrics.map_or_else(Router::new, |metrics| {
+        Router::new().route("/metrics", get(metrics::serve)).with_state(metrics)
+    });
     probes
+        .merge(metrics)
         .merge(keys.with_state(auth))
         .merge(documents.with_state(metadata::document(&issuer)))
         .fallback(async || Problem::NOT_FOUND)

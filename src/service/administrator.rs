@@ -26,6 +26,11 @@ impl Administrator {
         Self { actor: Actor::Operator, caller: Caller::default() }
     }
 
+    /// Who is at the other end of the call.
+    pub(super) const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// In whose name something happens.
     pub(super) fn origin(&self) -> Origin {
         self.caller.acting_as(self.actor.clone())

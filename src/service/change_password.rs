@@ -33,6 +33,7 @@ use crate::{
 
 use super::{
     Auth, Caller,
+    new_password::accept_for,
     throttle::{Guess, Subjects, user_counted},
     tokens::TokenPair,
     verify::acting_user,
@@ -70,6 +71,7 @@ struct Change<'a> {
     user: &'a UserClaims,
     refresh: Option<&'a RefreshClaims>,
     client: &'a ClientPolicy,
+    caller: &'a Caller,
     origin: Origin,
 }
 
@@ -113,6 +115,7 @@ impl Auth {
             user,
             refresh: refresh.as_ref(),
             client: &client,
+            caller,
             origin: caller.acting_as(Actor::User(user.id)),
         };
         let (session, account, revocation_seq) = self.settle(&change, &current, new).await?;
@@ -131,7 +134,7 @@ impl Auth {
     ) -> Result<(Session, Account, i64), AuthError> {
         for _ in 0..ATTEMPTS {
             let (checked, account) = self.check_current(change, current).await?;
-            let new = self.passwords.hash(accept_for(new.clone(), &account)?).await?;
+            let new = self.hash(accept_for(new.clone(), &account)?, change.caller).await?;
             let request = self.change(change, checked, new)?;
             match self.change_in_store(request).await? {
                 PasswordChanged::Changed { session, account, revocation } => {
@@ -153,7 +156,7 @@ impl Auth {
         new: Result<Password, InvalidPassword>,
     ) -> Result<(Password, Password), AuthError> {
         let mut violations = Vec::new();
-        let new = new.and_then(|new| new.accept_new(self.policy.password_min_chars));
+        let new = new.and_then(|new| self.accept_new(new));
         let new = match &current {
             Ok(current) => new.and_then(|new| new.accept_instead_of(current)),
             Err(_) => new,
@@ -191,6 +194,7 @@ impl Auth {
         current: &Password,
     ) -> Result<(PasswordHash, Account), AuthError> {
         let Change { claims, user, .. } = change;
+        let place = self.place(change.caller)?;
         // What the store knows may be newer than what this process knows of
         // the log: a disabled user's token is none.
         let found = self.store.credentials_of(user.id).await?;
@@ -207,8 +211,13 @@ impl Auth {
             .user(user.id)
             .session(user.session_id)
             .client(claims.client_id.clone());
-        let guess =
-            Guess { password: current.clone(), stored: stored.clone(), enabled: true, failure };
+        let guess = Guess {
+            password: current.clone(),
+            stored: stored.clone(),
+            enabled: true,
+            place,
+            failure,
+        };
         let check = self.attempts.check(subjects, guess).await?;
         let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
         let checked = stored.filter(|_| check.matches).ok_or(wrong)?;
@@ -221,7 +230,7 @@ impl Auth {
         checked: PasswordHash,
         new: PasswordHash,
     ) -> Result<ChangePassword, AuthError> {
-        let Change { claims, user, refresh, client, origin } = change;
+        let Change { claims, user, refresh, client, origin, .. } = change;
         // Read only now: the hashes may have waited.
         let now = self.now();
         let ends_with_access_token = refresh.is_none();
@@ -270,10 +279,4 @@ impl Auth {
         };
         step.await.map_err(ended)?
     }
-}
-
-/// The rule that needs the account.
-pub(super) fn accept_for(new: Password, account: &Account) -> Result<Password, AuthError> {
-    let accepted = new.accept_without(account.identifiers());
-    accepted.map_err(|error| AuthError::invalid("new_password", error.to_string()))
 }

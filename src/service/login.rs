@@ -124,6 +124,7 @@ impl Auth {
         caller: &Caller,
     ) -> Result<Credentials, AuthError> {
         let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
+        let place = self.place(caller)?;
         // What cannot be an identifier is nobody's, and costs what nobody costs.
         let parsed = Identifier::parse(identifier);
         let found = match parsed.clone() {
@@ -136,13 +137,14 @@ impl Auth {
         let failure = Event::new(Action::Login, &caller.acting_as(Actor::Anonymous), self.now());
         let failure = failure.client(client.clone());
         let failure = self.describe_failure(failure, found.as_ref(), identifier);
-        let guess = Guess { password: password.clone(), stored: stored.clone(), enabled, failure };
+        let guess =
+            Guess { password: password.clone(), stored: stored.clone(), enabled, place, failure };
         let subjects = Subjects { account: &account, source: caller.ip };
         let check = self.attempts.check(subjects, guess).await?;
         let credentials = found.filter(|c| check.matches && c.account.disabled_at.is_none());
         let credentials = credentials.ok_or(wrong)?;
         if let Some(old) = stored.filter(|_| check.outdated)
-            && let Err(error) = self.rehash(credentials.account.id, old, password).await
+            && let Err(error) = self.rehash(credentials.account.id, old, password, caller).await
         {
             // It will be tried again at the next login; this one was correct.
             tracing::warn!(error = chain(&error), "a password hash could not be made anew");
@@ -180,8 +182,9 @@ impl Auth {
         user: UserId,
         old: PasswordHash,
         password: Password,
+        caller: &Caller,
     ) -> Result<(), AuthError> {
-        let new = self.passwords.hash(password).await?;
+        let new = self.hash(password, caller).await?;
         self.store.replace_password_hash(user, old, new).await?;
         Ok(())
     }

@@ -17,6 +17,7 @@ pub mod index;
 pub mod keys;
 mod lanes;
 pub mod login;
+mod new_password;
 pub mod one_time;
 pub mod profile;
 pub mod readiness;
@@ -36,7 +37,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use crate::{
-    crypto::port::{ClientProofs, JwksDocument, Passwords, TokenKeys},
+    crypto::port::{ClientProofs, JobFor, JwksDocument, Passwords, Place, TokenKeys},
     domain::{
         audit::{Actor, Origin},
         clock::{Clock, Timestamp},
@@ -44,6 +45,7 @@ use crate::{
         error::{AuthError, Fault},
         policy::Policy,
     },
+    peers::network,
     store::port::Store,
 };
 
@@ -106,6 +108,14 @@ impl Caller {
         let source = self.ip.map(|ip| ip.to_canonical().to_string()).unwrap_or_default();
         Origin { actor, source, request_id: self.request_id.clone() }
     }
+
+    /// Whom a hash is made for that begins to wait now.
+    pub(crate) fn job(&self, clock: &dyn Clock) -> JobFor {
+        JobFor {
+            source: self.ip.map(network),
+            time_left: self.deadline.map(|deadline| deadline.saturating_sub(clock.monotonic())),
+        }
+    }
 }
 
 impl Auth {
@@ -133,6 +143,12 @@ impl Auth {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// A place for a hash, before anything else is begun: in a storm nobody
+    /// shall wait for the store only to hear that there is none.
+    fn place(&self, caller: &Caller) -> Result<Place, AuthError> {
+        Ok(self.passwords.place(caller.job(self.clock.as_ref()))?)
     }
 
     fn random_uuid(&self) -> Result<Uuid, AuthError> {

@@ -36,7 +36,7 @@ use crate::{
     },
 };
 
-use super::{Administrator, Auth, Caller, change_password::accept_for};
+use super::{Administrator, Auth, Caller, new_password::accept_for};
 
 /// A token that was issued. It is shown this once, and stored nowhere.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl Auth {
     ) -> Result<i64, AuthError> {
         let new = self.check_reset(token, new)?;
         let found = self.present(Purpose::PasswordReset, token, caller).await?;
-        let new = self.passwords.hash(accept_for(new, &found.account)?).await?;
+        let new = self.hash(accept_for(new, &found.account)?, caller).await?;
         let user_id = found.account.id;
         let change = SetPassword {
             user_id,
@@ -165,7 +165,7 @@ impl Auth {
         if token.expose_secret().is_empty() {
             violations.push(FieldViolation::new("token", "must not be empty"));
         }
-        match new.and_then(|new| new.accept_new(self.policy.password_min_chars)) {
+        match new.and_then(|new| self.accept_new(new)) {
             Ok(new) if violations.is_empty() => return Ok(new),
             Ok(_) => {}
             Err(error) => violations.push(FieldViolation::new("new_password", error.to_string())),

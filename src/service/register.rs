@@ -19,6 +19,7 @@ impl Auth {
             return Err(AuthError::PermissionDenied(Denial::RegistrationDisabled));
         }
         request.profile.roles.clear();
-        self.new_user(request, Action::Register, &caller.acting_as(Actor::Anonymous)).await
+        let origin = caller.acting_as(Actor::Anonymous);
+        self.new_user(request, caller, Action::Register, &origin).await
     }
 }

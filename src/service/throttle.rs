@@ -15,7 +15,7 @@ use tokio::sync::oneshot::{self, Sender, error::RecvError};
 
 use crate::{
     audit_lines,
-    crypto::port::{CryptoError, PasswordCheck, Passwords},
+    crypto::port::{CryptoError, PasswordCheck, Passwords, Place},
     domain::{
         audit::Event,
         clock::Clock,
@@ -41,6 +41,8 @@ pub(super) struct Guess {
     pub(super) stored: Option<PasswordHash>,
     /// May the user log in at all? A right password is a failure otherwise.
     pub(super) enabled: bool,
+    /// Where it is looked at.
+    pub(super) place: Place,
     /// What the audit log says if it is not the right one.
     pub(super) failure: Event,
 }
@@ -139,8 +141,8 @@ impl Attempts {
     }
 
     async fn check_uncounted(&self, guess: Guess) -> Answer {
-        let Guess { password, stored, enabled, failure } = guess;
-        let checked = self.passwords.check(password, stored).await;
+        let Guess { password, stored, enabled, place, failure } = guess;
+        let checked = self.passwords.check(password, stored, place).await;
         if ending(Some(&checked), enabled) == Ending::Failed {
             self.store.record(Event { at: self.clock.now(), ..failure }).await?;
         }
@@ -204,11 +206,11 @@ impl Attempts {
         guess: Guess,
         answer: &mut Sender<Answer>,
     ) -> Answer {
-        let Guess { password, stored, enabled, failure } = guess;
+        let Guess { password, stored, enabled, place, failure } = guess;
         let checked = tokio::select! {
             biased;
             () = answer.closed() => None,
-            checked = self.passwords.check(password, stored) => Some(checked),
+            checked = self.passwords.check(password, stored, place) => Some(checked),
         };
         attempt.now = self.clock.now();
         let ending = ending(checked.as_ref(), enabled);

@@ -16,7 +16,7 @@ use crate::{
 pub use crate::store::port::UserQuery;
 
 use super::{
-    Administrator, Auth,
+    Administrator, Auth, Caller,
     profile::{Profile, ProfileRequest},
 };
 
@@ -37,12 +37,13 @@ impl Auth {
         request: CreateUserRequest,
         admin: &Administrator,
     ) -> Result<UserId, AuthError> {
-        self.new_user(request, Action::CreateUser, &admin.origin()).await
+        self.new_user(request, admin.caller(), Action::CreateUser, &admin.origin()).await
     }
 
     pub(super) async fn new_user(
         &self,
         request: CreateUserRequest,
+        caller: &Caller,
         action: Action,
         origin: &Origin,
     ) -> Result<UserId, AuthError> {
@@ -50,7 +51,7 @@ impl Auth {
         let checked = self.check_new_user(request)?;
         let id = UserId::new(random_uuid(self.entropy.as_ref())?);
         let hash = match checked.password {
-            Some(password) => Some(self.passwords.hash(password).await?),
+            Some(password) => Some(self.hash(password, caller).await?),
             None => None,
         };
         let account = checked.profile.into_account(id, hash);
@@ -127,10 +128,10 @@ impl Auth {
         admin: &Administrator,
     ) -> Result<i64, AuthError> {
         let password = password
-            .and_then(|password| password.accept_new(self.policy.password_min_chars))
+            .and_then(|password| self.accept_new(password))
             .and_then(|password| password.accept_without(user.identifiers()))
             .map_err(|error| AuthError::invalid("password", error.to_string()))?;
-        let new = self.passwords.hash(password).await?;
+        let new = self.hash(password, admin.caller()).await?;
         let (entry_id, now) = (self.random_uuid()?, self.now());
         let counted_by = self.attempts.counted_by(user.id);
         let origin = admin.origin();
@@ -142,11 +143,10 @@ impl Auth {
 
     fn check_new_user(&self, request: CreateUserRequest) -> Result<CheckedUser, AuthError> {
         let (profile, mut violations) = Profile::check(&request.profile);
-        let min_chars = self.policy.password_min_chars;
         let identifiers = || profile.identifiers().iter().map(Identifier::as_str);
         let accept = |password: Result<Password, InvalidPassword>| {
             password
-                .and_then(|password| password.accept_new(min_chars))
+                .and_then(|password| self.accept_new(password))
                 .and_then(|password| password.accept_without(identifiers()))
         };
         match request.password.map(accept).transpose() {

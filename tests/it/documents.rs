@@ -1,6 +1,7 @@
 //! What documents and deployment files say, held against the program.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -10,6 +11,7 @@ use clap::Parser as _;
 use tokenward::{
     cli::Cli,
     config::load::{self, CommandLine},
+    telemetry::metrics::Metrics,
 };
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -155,4 +157,33 @@ fn help(command: &mut clap::Command, path: &str, all: &mut String) {
         // Flags that every command takes stand in the first help only.
         help(sub, &format!("{path} {name}"), all);
     }
+}
+
+/// One row for each metric: its name, type and labels, and what it says.
+#[test]
+fn every_metric_is_listed() {
+    let listed = file("docs/metrics.md");
+    let table = listed.split("<!-- metrics -->").nth(1).expect("the table begins");
+    let table = table.split("<!-- /metrics -->").next().expect("the table ends");
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(rows.join("\n"), metric_rows().join("\n"));
+}
+
+fn metric_rows() -> Vec<String> {
+    let text = Metrics::new().encode().expect("text");
+    let mut rows = Vec::new();
+    for family in text.split("# HELP ").skip(1) {
+        let (name, help) =
+            family.lines().next().and_then(|line| line.split_once(' ')).expect("help");
+        let kind = format!("# TYPE {name} ");
+        let kind = family.lines().find_map(|line| line.strip_prefix(&kind)).expect("a type");
+        let labels = family.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+            let label = line.split_once('{')?.1.split_once('=')?.0;
+            Some(label).filter(|label| *label != "le")
+        });
+        let labels: BTreeSet<_> = labels.map(|label| format!("`{label}`")).collect();
+        let labels = labels.into_iter().collect::<Vec<_>>().join(", ");
+        rows.push(format!("| `{name}` | {kind} | {labels} | {help} |"));
+    }
+    rows
 }

@@ -17,7 +17,7 @@ use crate::{
 
 /// An scrypt hash.
 pub(in crate::crypto) struct ScryptHash {
-    pub(super) cost: ScryptCost,
+    pub(in crate::crypto) cost: ScryptCost,
     pub(in crate::crypto) key: DerivedKey,
 }
 

@@ -1,6 +1,7 @@
 //! The program as people and supervisors run it.
 
 mod bad_input;
+mod bench;
 mod commands;
 mod custom_claims;
 mod import;

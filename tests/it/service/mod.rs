@@ -1,6 +1,7 @@
 //! What the calls promise, on real databases and with a clock that is moved
 //! by hand.
 
+mod admission;
 mod change_password;
 mod clients;
 mod custom_claims;

@@ -13,7 +13,10 @@ use super::{
     serve,
     told::{fields, is, reason},
 };
-use crate::{on_both_engines, support::world::Engine};
+use crate::{
+    on_both_engines,
+    support::world::{Engine, PASSWORD},
+};
 
 on_both_engines!(
     lg_08_a_password_of_1024_bytes_is_good_and_one_byte_more_is_not,
@@ -24,7 +27,7 @@ on_both_engines!(
 const VERIFY: &str = "/tokenward.auth.v1.AuthService/Verify";
 
 fn long_password(last: char) -> String {
-    format!("{}{last}", "x".repeat(1023))
+    format!("{PASSWORD:x<1023}{last}")
 }
 
 fn carol(password: String) -> RegisterRequest {
@@ -52,7 +55,7 @@ async fn lg_40_a_long_password_counts_to_its_last_byte(engine: Engine) {
     client.register(carol(long_password('x'))).await.unwrap();
     let wrong = is(Code::Unauthenticated, "INVALID_CREDENTIALS");
     assert_eq!(reason(client.login(login_of_carol(&long_password('y'))).await), wrong);
-    assert_eq!(reason(client.login(login_of_carol(&"x".repeat(1023))).await), wrong);
+    assert_eq!(reason(client.login(login_of_carol(&long_password('x')[..1023])).await), wrong);
 }
 
 /// VE-25: and it ends no session, and the server goes on.

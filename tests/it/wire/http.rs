@@ -16,13 +16,13 @@ use crate::support::{
 const JWKS: &str = "/.well-known/jwks.json";
 
 pub(super) struct Answer {
-    status: u16,
+    pub(super) status: u16,
     head: String,
     pub(super) body: String,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         lines.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }

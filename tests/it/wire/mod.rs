@@ -9,6 +9,7 @@ mod coverage;
 mod failures;
 mod hostile;
 mod http;
+mod metrics;
 mod one_time;
 mod operators;
 mod raw;

@@ -1,0 +1,210 @@
+//! What a process counts and measures, for `GET /metrics`.
+//!
+//! Whoever records has a small handle of a type of its own; the names are
+//! given here and listed in `docs/metrics.md`. No label carries anything that
+//! a caller chose, and every series is there from the start, so callers cannot
+//! make the answer grow. A handle that is in no registry works too, unseen.
+
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+        info::Info,
+    },
+    registry::{Registry, Unit},
+};
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Every metric of a process, under its name.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    workers: WorkerMetrics,
+}
+
+impl Metrics {
+    /// All of them, at zero.
+    pub fn new() -> Self {
+        let workers = WorkerMetrics::default();
+        let mut registry = Registry::with_prefix("tokenward");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program that runs", build);
+        workers.signing.register(registry.sub_registry_with_prefix("signing"), "signatures");
+        let hashing = registry.sub_registry_with_prefix("hashing");
+        workers.hashing.register(hashing, "password hashes");
+        workers.memory.register(hashing);
+        Self { registry, workers }
+    }
+
+    /// What the worker threads record.
+    pub fn workers(&self) -> WorkerMetrics {
+        self.workers.clone()
+    }
+
+    /// All of them as `OpenMetrics` text.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What the worker threads record.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerMetrics {
+    /// The queue of signatures.
+    pub signing: QueueMetrics,
+    /// The queue of password hashes.
+    pub hashing: QueueMetrics,
+    /// The memory of the hashes.
+    pub memory: MemoryMetrics,
+}
+
+/// Why a job was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shed {
+    /// No place was left in the queue.
+    Full,
+    /// It gave its place to a job of a source that has fewer.
+    Displaced,
+    /// It would have waited longer than is configured.
+    MaxWait,
+    /// It would have been done after its caller's deadline.
+    Deadline,
+    /// Its caller's deadline passed while it waited.
+    Expired,
+    /// Its caller left while it waited.
+    Abandoned,
+}
+
+impl Shed {
+    const ALL: [Self; 6] = [
+        Self::Full,
+        Self::Displaced,
+        Self::MaxWait,
+        Self::Deadline,
+        Self::Expired,
+        Self::Abandoned,
+    ];
+}
+
+impl EncodeLabelValue for Shed {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        encoder.write_str(match self {
+            Self::Full => "full",
+            Self::Displaced => "displaced",
+            Self::MaxWait => "max_wait",
+            Self::Deadline => "deadline",
+            Self::Expired => "expired",
+            Self::Abandoned => "abandoned",
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShedLabels {
+    reason: Shed,
+}
+
+/// What a queue of the worker threads records.
+#[derive(Clone, Debug)]
+pub struct QueueMetrics {
+    depth: Gauge,
+    wait: Histogram,
+    work: Histogram,
+    shed: Family<ShedLabels, Counter>,
+}
+
+impl QueueMetrics {
+    /// So many jobs wait now.
+    pub fn depth(&self, jobs: usize) {
+        self.depth.set(gauged(jobs));
+    }
+
+    /// A job has waited so long, and is done now.
+    pub fn waited(&self, span: Duration) {
+        self.wait.observe(span.as_secs_f64());
+    }
+
+    /// Doing a job took so long.
+    pub fn worked(&self, span: Duration) {
+        self.work.observe(span.as_secs_f64());
+    }
+
+    /// A job was not done.
+    pub fn shed(&self, reason: Shed) {
+        self.shed.get_or_create(&ShedLabels { reason }).inc();
+    }
+
+    fn register(&self, registry: &mut Registry, what: &str) {
+        registry.register("queue_depth", format!("How many {what} wait"), self.depth.clone());
+        let help = format!("How long {what} waited");
+        registry.register_with_unit("wait", help, Unit::Seconds, self.wait.clone());
+        let help = format!("How long {what} took, without the wait");
+        registry.register_with_unit("work", help, Unit::Seconds, self.work.clone());
+        registry.register("shed", format!("How many {what} were not done"), self.shed.clone());
+    }
+}
+
+impl Default for QueueMetrics {
+    fn default() -> Self {
+        // From a tenth of a millisecond, a fast signature, to 13 s.
+        let histogram = || Histogram::new(exponential_buckets(0.000_1, 2.0, 18));
+        let shed = Family::<ShedLabels, Counter>::default();
+        for reason in Shed::ALL {
+            drop(shed.get_or_create(&ShedLabels { reason }));
+        }
+        Self { depth: Gauge::default(), wait: histogram(), work: histogram(), shed }
+    }
+}
+
+/// What is recorded of the memory of password hashes.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryMetrics {
+    held: Gauge,
+    highest: Gauge,
+    budget: Gauge,
+}
+
+impl MemoryMetrics {
+    /// So many bytes are held now, and were at the most.
+    pub fn held(&self, now: usize, highest: usize) {
+        self.held.set(gauged(now));
+        self.highest.set(gauged(highest));
+    }
+
+    /// So many bytes may be held.
+    pub fn budget(&self, bytes: usize) {
+        self.budget.set(gauged(bytes));
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        for (name, help, gauge) in [
+            ("memory_held", "Memory of running hashes, and kept for the next", &self.held),
+            ("memory_highest", "The most that was held since the start", &self.highest),
+            ("memory_budget", "The most that may be held", &self.budget),
+        ] {
+            registry.register_with_unit(name, help, Unit::Bytes, gauge.clone());
+        }
+    }
+}
+
+fn gauged(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
