@@ -27,7 +27,9 @@ pub fn init(settings: &LogSettings, audit_lines: AuditLines) -> Result<(), Strin
         LogFormat::Human => false,
         LogFormat::Auto => !io::stderr().is_terminal(),
     };
-    let builder = fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A line that cannot be written is lost. Complaining about it, on the same
+    // standard error, would panic: a full disk must not stop the service.
+    let builder = fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
     let started = if json {
         builder.json().flatten_event(true).with_current_span(false).finish().try_init()
     } else {

@@ -92,6 +92,7 @@ fn grpcurl_is_told_of_a_method_that_we_do_not_have() {
     server.stop();
 }
 
+/// AD-26: what is switched off is not there.
 #[test]
 fn grpcurl_needs_the_contract_where_reflection_is_off() {
     let off = |program: Program| program.set("grpc.reflection", "false");

@@ -12,7 +12,11 @@ use crate::{
 
 const ROUNDS: usize = 50;
 
-on_both_engines!(p3_a_revocation_outlives_kill_9, rf_21_a_used_refresh_token_stays_used);
+on_both_engines!(
+    p3_a_revocation_outlives_kill_9,
+    rf_21_a_used_refresh_token_stays_used,
+    lg_53_a_session_and_its_audit_entry_outlive_kill_9,
+);
 
 /// `None` where the engine is not to be had.
 async fn program(engine: Engine) -> Option<Program> {
@@ -70,4 +74,22 @@ async fn rf_21_a_used_refresh_token_stays_used(engine: Engine) {
     assert_eq!(again.code(), tonic::Code::Unauthenticated);
     assert!(again.message().contains("already used"), "{}", again.message());
     server.stop();
+}
+
+/// Tokens are given out only once their session is durable, and the login is
+/// on record with it.
+async fn lg_53_a_session_and_its_audit_entry_outlive_kill_9(engine: Engine) {
+    let Some(program) = program(engine).await else { return };
+    for round in 1..=5 {
+        let server = program.serve();
+        let tokens = login(&mut client(&server).await).await.tokens.expect("tokens");
+        server.kill();
+        let server = program.serve();
+        let request = RefreshRequest { refresh_token: tokens.refresh_token, ..Default::default() };
+        client(&server).await.refresh(request).await.expect("the session is there");
+        server.stop();
+        let logins = program.run(&["audit", "list", "--action", "LOGIN"]).success();
+        assert_eq!(logins.lines().count(), round);
+        program.run(&["audit", "verify"]).success();
+    }
 }

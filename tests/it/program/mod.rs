@@ -1,5 +1,6 @@
 //! The program as people and supervisors run it.
 
+mod audit_lines;
 mod bad_input;
 mod bench;
 mod commands;

@@ -15,4 +15,5 @@ mod refresh;
 mod revoke;
 mod scopes;
 mod throttle;
+mod typed_passwords;
 mod users;

@@ -39,6 +39,7 @@ async fn a_session_is_stored_as_given_and_the_login_is_recorded(fixture: &Fixtur
     assert_eq!(listed, [session], "as it comes back from the table");
 }
 
+/// LG-33: between the check of the password and the session.
 async fn rf_19_a_user_that_changed_since_the_check_is_refused(fixture: &Fixture) {
     let user = fixture.user("alice").await;
     fixture.revoke(RevokeTarget::User(user), at(1)).await.unwrap();

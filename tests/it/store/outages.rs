@@ -37,7 +37,8 @@ fn short() -> StoreOptions {
     }
 }
 
-/// DB-17: another process holds the write lock; reading goes on.
+/// DB-17: another process holds the write lock; reading goes on. That an outage
+/// is never a bad password (LG-50) the table of `wire` asks of every call.
 #[tokio::test]
 async fn db_17_a_locked_sqlite_is_unavailable_and_recovers() {
     let fixture = Fixture::sqlite().await;

@@ -102,17 +102,45 @@ impl Program {
     /// Starts a server and waits until it is ready.
     pub(crate) fn serve(&self) -> Running {
         let server = self.start();
+        self.until_ready(&server);
+        server
+    }
+
+    fn until_ready(&self, server: &Running) {
         let address = server.grpc.to_string();
         let tries = PATIENCE.as_millis() / LOOK.as_millis();
         for _ in 0..tries {
             let health = self.run(&["healthcheck", "--addr", &address]);
             if health.code == 0 {
                 assert_eq!(health.stdout, "SERVING\n");
-                return server;
+                return;
             }
             thread::sleep(LOOK);
         }
         panic!("the server did not become ready:\n{}", server.log());
+    }
+
+    /// Starts a server none of whose log lines can be written, and waits until
+    /// it is ready.
+    pub(crate) fn serve_with_log_on_a_full_disk(&self) -> Running {
+        let (grpc, http) = (free_port(), free_port());
+        let mut command = self.command(&["serve"]);
+        for (name, port) in [("grpc.listen", grpc), ("admin.listen", grpc), ("http.listen", http)] {
+            command.args(["--set", &format!("{name}=127.0.0.1:{port}")]);
+        }
+        let full = fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full);
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let server = Running {
+            child: command.spawn().expect("the program starts"),
+            log: Arc::default(),
+            reader: None,
+            grpc: address(grpc),
+            http: address(http),
+            _dir: Arc::clone(&self.dir),
+        };
+        self.until_ready(&server);
+        server
     }
 
     /// Starts a server, and waits only until it has its sockets.

@@ -34,6 +34,8 @@ on_both_engines!(
     ad_06_who_lost_the_role_is_refused_at_once,
     ad_07_one_administrator_is_left,
     ad_16_a_disabled_administrator_is_none,
+    ad_24_who_is_none_learns_nothing_of_who_exists,
+    ad_21_ad_30_administration_has_the_same_bounds,
     an_administrators_token_can_be_for_administration_only,
 );
 
@@ -283,4 +285,53 @@ async fn ad_06_a_stream_of_users_stops_with_the_role() {
     let stopped = results.message().await.map(drop);
     assert_eq!(reason(stopped), is(Code::PermissionDenied, "NOT_ADMINISTRATOR"));
     assert!(served.auth.find_user("user150").await.is_err());
+}
+
+async fn ad_24_who_is_none_learns_nothing_of_who_exists(engine: Engine) {
+    let Some(served) = serve(engine).await else { return };
+    let id = user(&served, "alice", &[]).await;
+    let alice = login(&served, "alice").await;
+    let mut users = users(&served).await;
+    let unknown = "users/00000000-0000-4000-8000-000000000000".to_owned();
+    for name in [format!("users/{id}"), unknown, "users/alice".to_owned(), "nonsense".to_owned()] {
+        let answer = users.get_user(with_token(GetUserRequest { name }, &alice)).await;
+        assert_eq!(reason(answer), is(Code::PermissionDenied, "NOT_ADMINISTRATOR"));
+    }
+}
+
+/// Of messages, and of what a hash may cost; deadlines are set before anybody
+/// knows which service is called.
+async fn ad_21_ad_30_administration_has_the_same_bounds(engine: Engine) {
+    let Some(served) = serve(engine).await else { return };
+    let root = administrator(&served).await;
+    let mut users = users(&served).await;
+    let huge = ListUsersRequest { filter: "x".repeat(2 << 20), ..ListUsersRequest::default() };
+    let answer = users.list_users(with_token(huge, &root)).await;
+    assert_eq!(reason(answer), is(Code::InvalidArgument, "MESSAGE_TOO_LARGE"));
+    let key = "c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    let costly = [
+        format!("$argon2id$v=19$m=1048576,t=2,p=1${key}"),
+        format!("$argon2id$v=19$m=64,t=4294967295,p=1${key}"),
+        "md5:5f4dcc3b5aa765d61d8327deb882cf99".to_owned(),
+        "x".repeat(1_000_000),
+    ];
+    let rows: Vec<_> = costly
+        .iter()
+        .enumerate()
+        .map(|(n, hash)| ImportUsersRequest {
+            user: Some(User { username: format!("user{n}"), ..User::default() }),
+            password_hash: hash.clone(),
+        })
+        .collect();
+    let rows = with_token(futures_util::stream::iter(rows), &root);
+    let mut results = users.import_users(rows).await.unwrap().into_inner();
+    for _ in 0..costly.len() {
+        let result = results.message().await.unwrap().expect("a result");
+        let Some(tokenward::grpc::pb::admin::import_users_response::Outcome::Invalid(why)) =
+            result.outcome
+        else {
+            panic!("row {} was taken", result.row);
+        };
+        assert!(why.starts_with("invalid argument: password_hash must"), "{why}");
+    }
 }

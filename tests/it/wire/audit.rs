@@ -69,6 +69,7 @@ async fn lo_10_s2_6_who_what_when_from_where_and_how_it_ended(engine: Engine) {
     assert_eq!((failed.request_id.as_str(), failed.source.as_str()), ("call-7", "127.0.0.1"));
     assert_eq!((failed.actor.as_str(), &failed.user), ("anonymous", &format!("users/{alice}")));
     assert!(failed.event_time.is_some() && failed.digest.len() == 64);
+    // LO-05: people type passwords into the wrong field.
     let typed = |text: &str| {
         all.iter().any(|event| String::from_utf8_lossy(&event.encode_to_vec()).contains(text))
     };

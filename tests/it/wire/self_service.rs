@@ -131,6 +131,7 @@ async fn vt_09_a_change_of_the_password_leaves_one_session(engine: Engine) {
     client.login(login_request(NEW)).await.expect("the new password counts");
 }
 
+/// AD-05: ids of others are of no use.
 async fn vt_10_sessions_are_ended_by_id_or_all_at_once(engine: Engine) {
     let Some(served) = serve(engine).await else { return };
     let mut client = served.client().await;
