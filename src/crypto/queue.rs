@@ -17,6 +17,11 @@ use crate::telemetry::metrics::{QueueMetrics, Shed};
 /// A job that took so many times as long as usual counts as no longer.
 const OUTLIER: u32 = 4;
 
+/// Quarters of a caller's time in which its job should be done. The rest is for
+/// what comes after it, and for what is foreseen wrongly: a hash that comes too
+/// late has cost as much as one in time.
+const USABLE_QUARTERS: u32 = 3;
+
 /// What jobs are like, as far as is known: a moving average over about eight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Typical {
@@ -144,7 +149,8 @@ impl Queue {
         self.count();
     }
 
-    /// Gives a place back for which no job will come.
+    /// Gives a place back for which no job will come. Places of one lane are
+    /// all the same, those that gave way included.
     pub(super) fn give_back(&mut self, source: Option<IpAddr>) {
         if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.source == source) {
             lane.coming = lane.coming.saturating_sub(1);
@@ -214,8 +220,9 @@ impl Queue {
         if wait > self.max_wait {
             return Err(Shed::MaxWait);
         }
-        let done = now.saturating_add(wait).saturating_add(self.typical.took);
-        if !wait.is_zero() && deadline.is_some_and(|deadline| deadline < done) {
+        let usable = |deadline: Duration| deadline.saturating_sub(now) / 4 * USABLE_QUARTERS;
+        let in_time = deadline.is_none_or(|at| wait + self.typical.took <= usable(at));
+        if !wait.is_zero() && !in_time {
             return Err(Shed::Deadline);
         }
         let own = self.lanes.iter().find(|lane| lane.source == source).map_or(0, Lane::len);
@@ -236,14 +243,14 @@ impl Queue {
     }
 
     /// How long so many jobs take, on as many threads as there is memory for.
-    /// While none leaves at all, what others took before says nothing.
+    /// While none leaves at all, what others took before says too little.
     fn wait(&self, jobs: usize, now: Duration) -> Duration {
         let stalled =
             if self.waiting > 0 { now.saturating_sub(self.progress) } else { Duration::ZERO };
-
         let fitting = self.memory.checked_div(self.typical.memory).unwrap_or(usize::MAX);
         let parallel = u32::try_from(self.threads.min(fitting).max(1)).unwrap_or(u32::MAX);
-        let took = self.typical.took.max(stalled);
+        let usual = self.typical.took;
+        let took = usual.max(stalled.min(usual.saturating_mul(OUTLIER)));
         took.saturating_mul(u32::try_from(jobs).unwrap_or(u32::MAX)) / parallel
     }
 
