@@ -57,11 +57,11 @@ pub struct Settings {
     #[config(nested)]
     pub http: HttpSettings,
 
-    /// TLS on both listeners.
+    /// TLS on all listeners.
     #[config(nested)]
     pub tls: TlsSettings,
 
-    /// Limits of every connection, on both listeners.
+    /// Limits of every connection, on all listeners.
     #[config(nested)]
     pub connections: ConnectionSettings,
 
@@ -228,7 +228,7 @@ pub struct HttpSettings {
     pub metrics: bool,
 }
 
-/// TLS on both listeners: certificate and key, both or neither.
+/// TLS on all listeners: certificate and key, both or neither.
 #[derive(Clone, Debug, Config, Serialize)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct TlsSettings {
