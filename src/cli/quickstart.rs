@@ -33,7 +33,8 @@ const EXAMPLES: &str = "\
 Examples:
   tokenward quickstart
   tokenward quickstart --exit
-  tokenward quickstart --set grpc.listen=127.0.0.1:50061 --set http.listen=127.0.0.1:8081";
+  tokenward quickstart --set grpc.listen=127.0.0.1:50061 --set admin.listen=127.0.0.1:50062 \\
+    --set http.listen=127.0.0.1:8081";
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
