@@ -2,7 +2,7 @@
 
 use sqlx::{
     SqlSafeStr as _,
-    migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator},
+    migrate::{AppliedMigration, Migrate, MigrateError, Migration, MigrationType, Migrator},
 };
 
 use super::connect::ConnectError;
@@ -35,35 +35,48 @@ pub fn migrations() -> impl Iterator<Item = &'static str> {
     SQLITE.iter().map(|(name, _)| *name)
 }
 
+/// Whether there is nothing to apply.
+pub(super) async fn is_complete<C: Migrate>(
+    connection: &mut C,
+    scripts: Scripts,
+) -> Result<bool, ConnectError> {
+    let applied = applied(connection).await?;
+    let migrator = Migrator::with_migrations(resolved(scripts));
+    let is_applied = |new: &Migration| {
+        applied.iter().any(|old| old.version == new.version && old.checksum == new.checksum)
+    };
+    Ok(applied.len() == scripts.len() && migrator.iter().all(is_applied))
+}
+
 /// Applies what has not been applied yet, and gives its names. When there is
 /// nothing to apply, nothing is written: a role without the right to create
 /// tables can run the service.
 ///
 /// sqlx's own advisory lock keeps replicas apart on PostgreSQL. After an
 /// error that lock may still be held: the connection must then be closed.
+/// SQLite has no such locks: there the caller holds a transaction that writes.
 pub(super) async fn apply<C: Migrate>(
     connection: &mut C,
     scripts: Scripts,
 ) -> Result<Vec<&'static str>, ConnectError> {
-    let applied = match connection.list_applied_migrations(TABLE).await {
-        Ok(applied) => applied,
-        Err(error) if is_no_such_table(&error) => Vec::new(),
-        Err(error) => {
-            let fault = Fault::caused_by("reading what has been migrated", error);
-            return Err(ConnectError::Unavailable(fault));
-        }
-    };
-    let migrator = Migrator::with_migrations(resolved(scripts));
-    let is_applied = |new: &Migration| {
-        applied.iter().any(|old| old.version == new.version && old.checksum == new.checksum)
-    };
-    if applied.len() == scripts.len() && migrator.iter().all(is_applied) {
+    if is_complete(connection, scripts).await? {
         return Ok(Vec::new());
     }
+    let applied = applied(connection).await?;
+    let migrator = Migrator::with_migrations(resolved(scripts));
     migrator.run_direct(None, connection, false).await.map_err(refused)?;
     let before = |version: i64| applied.iter().any(|old| old.version == version);
     let new = (1..).zip(scripts).filter(|(version, _)| !before(*version));
     Ok(new.map(|(_, (name, _))| *name).collect())
+}
+
+async fn applied<C: Migrate>(connection: &mut C) -> Result<Vec<AppliedMigration>, ConnectError> {
+    match connection.list_applied_migrations(TABLE).await {
+        Err(error) if is_no_such_table(&error) => Ok(Vec::new()),
+        applied => applied.map_err(|error| {
+            ConnectError::Unavailable(Fault::caused_by("reading what has been migrated", error))
+        }),
+    }
 }
 
 /// PostgreSQL has a code for it (`undefined_table`), SQLite only words.

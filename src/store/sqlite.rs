@@ -5,7 +5,7 @@ use std::{
     io::ErrorKind,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::PathBuf,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sqlx::{
@@ -15,6 +15,8 @@ use sqlx::{
         SqliteSynchronous,
     },
 };
+
+use tokio::time::sleep;
 
 use super::{
     connect::{ConnectError, Pools, StoreOptions, WATCHERS, unopened},
@@ -27,8 +29,8 @@ use crate::domain::error::Fault;
 /// the files beside it (`-wal`, `-shm`) the same mode.
 const FILE_MODE: u32 = 0o600;
 
-/// How often a migration is tried: another process may be at it.
-const MIGRATE_ATTEMPTS: usize = 5;
+/// Between two attempts to migrate a database that another process has locked.
+const MIGRATE_PAUSE: Duration = Duration::from_millis(20);
 
 /// The path of a database file.
 pub(super) struct Path(PathBuf);
@@ -76,32 +78,36 @@ pub(super) async fn migrate(
     } else if !path.0.exists() {
         return Err(ConnectError::Missing { path: path.0.clone() });
     }
-    let mut outcome = try_migrate(path, options).await;
-    for _ in 1..MIGRATE_ATTEMPTS {
-        match outcome {
-            // SQLite has no advisory locks. Whoever migrates at the same time
-            // meets the tables of the other, is undone whole, and finds
-            // nothing left to do when it comes again.
-            Err(ConnectError::Migration(_) | ConnectError::Unavailable(_)) => {
-                outcome = try_migrate(path, options).await;
+    let start = Instant::now();
+    loop {
+        match try_migrate(path, options).await {
+            // Two that turn a new file into WAL mode at once do not wait for
+            // each other: SQLite tells one of them at once that it is locked.
+            Err(ConnectError::Unavailable(_)) if start.elapsed() < options.acquire_timeout => {
+                sleep(MIGRATE_PAUSE).await;
             }
-            _ => break,
+            outcome => return outcome,
         }
     }
-    outcome
 }
 
+/// All migrations are one transaction that begins as a writer: of those that
+/// migrate at the same time one does, and the others wait and find it done.
 async fn try_migrate(
     path: &Path,
     options: StoreOptions,
 ) -> Result<Vec<&'static str>, ConnectError> {
     let mut connection = file(path, options).connect().await.map_err(unopened::<Sqlite>)?;
-    let applied = match check(&mut connection).await {
-        Ok(()) => migrate::apply(&mut connection, SQLITE).await,
-        Err(unfit) => Err(unfit),
-    };
-    let closed = connection.close().await.map_err(unopened::<Sqlite>);
-    applied.and_then(|applied| closed.map(|()| applied))
+    check(&mut connection).await?;
+    let mut applied = Vec::new();
+    if !migrate::is_complete(&mut connection, SQLITE).await? {
+        let begun = connection.begin_with(Sqlite::BEGIN_WRITE).await;
+        let mut transaction = begun.map_err(unopened::<Sqlite>)?;
+        applied = migrate::apply(&mut *transaction, SQLITE).await?;
+        transaction.commit().await.map_err(unopened::<Sqlite>)?;
+    }
+    connection.close().await.map_err(unopened::<Sqlite>)?;
+    Ok(applied)
 }
 
 fn file(path: &Path, options: StoreOptions) -> SqliteConnectOptions {
