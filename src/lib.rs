@@ -20,6 +20,7 @@
 //! | [`crypto`] | keys, signatures, password hashes, and the threads that make them |
 //! | [`store`] | users, sessions and the revocation log, in SQLite or PostgreSQL |
 //! | [`grpc`], [`http`] | the two edges; `grpc/status.rs` is the one table of errors |
+//! | [`arrival`] | what both find out about a request: where it comes from, its id, its token |
 //! | [`listener`] | accepted connections: TLS, limits, draining |
 //! | [`audit_lines`] | the audit log, as lines among the logs |
 //! | [`peers`] | how much one peer may take of what there is |
@@ -33,6 +34,7 @@
 //! [`domain::error::AuthError`], whatever it came through.
 
 pub mod app;
+pub mod arrival;
 pub mod audit_lines;
 pub mod cli;
 pub mod config;

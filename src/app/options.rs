@@ -94,6 +94,7 @@ pub fn connection_limits(settings: &Settings, request_timeout: Span) -> Connecti
 /// What the HTTP edge is given.
 pub(super) fn http_options(settings: &Settings, metrics: &Arc<Metrics>) -> HttpOptions {
     HttpOptions {
+        trusted_proxies: settings.http.trusted_proxies.0.clone(),
         request_timeout: settings.http.request_timeout.0,
         metrics: settings.http.metrics.then(|| Arc::clone(metrics)),
     }

@@ -216,6 +216,10 @@ pub struct HttpSettings {
     #[config(env = "TOKENWARD_HTTP_LISTEN", default = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
+    /// As grpc.trusted_proxies, for this listener.
+    #[config(env = "TOKENWARD_HTTP_TRUSTED_PROXIES", default = [])]
+    pub trusted_proxies: Networks,
+
     /// The longest that a request may take, and that its answer may then stay
     /// unread.
     /// Range: 100ms to 5m.

@@ -1,61 +1,37 @@
 //! What every call passes on its way in and out.
 
-use std::{
-    any::Any,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header},
+    http::{HeaderMap, Method, StatusCode, Uri, Version, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
 use tonic::{Code, Status};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::domain::{
-    clock::Clock,
-    entropy::Entropy,
-    error::{AuthError, chain},
+use crate::{
+    arrival::{Arrival, Arrivals, REQUEST_ID},
+    domain::error::{AuthError, chain},
 };
 
-use super::{
-    deadline,
-    forwarded::TrustedProxies,
-    late::Late,
-    request::{Arrival, REQUEST_ID, RequestIds},
-    status,
-};
+use super::{deadline, late::Late, status};
 
 /// gRPC methods longer than this are not ours.
 const METHOD_MAX_LEN: usize = 128;
 
 /// What calls share at the edge.
 pub(super) struct Edge {
-    clock: Arc<dyn Clock>,
-    ids: RequestIds,
+    arrivals: Arrivals,
     request_timeout: Duration,
-    proxies: TrustedProxies,
 }
 
 impl Edge {
-    pub(super) fn new(
-        clock: Arc<dyn Clock>,
-        entropy: &dyn Entropy,
-        request_timeout: Duration,
-    ) -> Self {
-        let proxies = TrustedProxies::default();
-        Self { clock, ids: RequestIds::new(entropy), request_timeout, proxies }
-    }
-
-    /// The same, that believes these peers where their calls come from.
-    pub(super) fn trusting(self, proxies: TrustedProxies) -> Self {
-        Self { proxies, ..self }
+    pub(super) fn new(arrivals: Arrivals, request_timeout: Duration) -> Self {
+        Self { arrivals, request_timeout }
     }
 
     /// Puts the edge around services.
@@ -81,7 +57,7 @@ impl Edge {
             None => (status::foreign(status), status::one_line(status.message())),
         };
         self.log(answer.code, answer.reason, &cause, call);
-        let mut complete = answer.into_status(call.id.to_str().unwrap_or_default());
+        let mut complete = answer.into_status(call.arrival.id.to_str().unwrap_or_default());
         // tonic says here which encodings it would have accepted.
         *complete.metadata_mut() = status.metadata().clone();
         complete
@@ -90,10 +66,11 @@ impl Edge {
     /// What we must repair is an error, what load or a slow peer does a
     /// warning, and what callers do wrong is for information.
     fn log(&self, code: Code, reason: &str, cause: &str, call: &Call) {
-        let took = self.clock.monotonic().saturating_sub(call.began);
+        let Call { arrival, .. } = call;
+        let took = self.arrivals.age(arrival);
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let (method, request_id) = (call.method(), call.id.to_str().unwrap_or_default());
-        let peer = call.source.as_ref().map(tracing::field::display);
+        let (method, request_id) = (call.method(), arrival.id.to_str().unwrap_or_default());
+        let peer = arrival.source.as_ref().map(tracing::field::display);
         macro_rules! log {
             ($level:ident $(, $cause:expr)?) => {
                 tracing::$level!(
@@ -118,9 +95,7 @@ impl Edge {
 /// What the log tells of a call.
 pub(super) struct Call {
     uri: Uri,
-    pub(super) id: HeaderValue,
-    source: Option<IpAddr>,
-    began: Duration,
+    pub(super) arrival: Arrival,
 }
 
 impl Call {
@@ -139,15 +114,9 @@ async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -
     if let Some(refusal) = not_grpc(&request) {
         return refusal;
     }
-    let call = Call {
-        uri: request.uri().clone(),
-        id: edge.ids.of(request.headers()),
-        source: source(&edge.proxies, &request),
-        began: edge.clock.monotonic(),
-    };
     let limit = deadline::of(request.headers(), edge.request_timeout);
-    let deadline = call.began.saturating_add(limit);
-    let arrival = Arrival { source: call.source, id: call.id.clone(), deadline };
+    let arrival = edge.arrivals.receive(request.headers(), request.extensions(), limit);
+    let call = Call { uri: request.uri().clone(), arrival: arrival.clone() };
     request.extensions_mut().insert(arrival);
     // Past the deadline the handler is dropped; store steps go on to their end.
     let response = match tokio::time::timeout(limit, next.run(request)).await {
@@ -158,18 +127,13 @@ async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -
     // methods it is in the headers only.
     let status = response.extensions().get::<Status>().cloned();
     let status = status.or_else(|| failure(response.headers()));
-    let id = call.id.clone();
+    let id = call.arrival.id.clone();
     let mut response = match status {
         Some(status) if status.code() != Code::Ok => edge.fail(&status, &call).into_http(),
         _ => response.map(|body| Body::new(Late::new(body, edge, call))),
     };
     response.headers_mut().insert(REQUEST_ID, id);
     response
-}
-
-fn source(proxies: &TrustedProxies, request: &Request) -> Option<IpAddr> {
-    let peer = request.extensions().get::<SocketAddr>()?.ip();
-    Some(proxies.source(peer, request.headers()))
 }
 
 /// What headers or trailers say of a failure.

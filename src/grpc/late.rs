@@ -10,10 +10,9 @@ use axum::{body::Body, http::HeaderMap};
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{
-    edge::{Call, Edge, failure},
-    request::REQUEST_ID,
-};
+use crate::arrival::REQUEST_ID;
+
+use super::edge::{Call, Edge, failure};
 
 /// The body of an answer that may still fail.
 pub(super) struct Late {
@@ -37,7 +36,7 @@ impl Late {
         if complete.add_header(&mut headers).is_err() {
             return trailers;
         }
-        headers.insert(REQUEST_ID, self.call.id.clone());
+        headers.insert(REQUEST_ID, self.call.arrival.id.clone());
         headers
     }
 }

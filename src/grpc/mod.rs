@@ -1,7 +1,7 @@
 //! The gRPC edge: decode, call the service, encode.
 //!
 //! Every call passes `edge`, which gives it an id and a deadline, finds out
-//! where it comes from (`forwarded`), completes whatever fails, from wherever
+//! where it comes from ([`crate::arrival`]), completes whatever fails, from wherever
 //! it fails and even in the middle of a stream (`late`), with the details that
 //! [`status`] says, and writes the one line that a failed call gets in the log.
 
@@ -11,7 +11,6 @@ pub mod codec;
 mod convert;
 mod deadline;
 mod edge;
-mod forwarded;
 mod health;
 mod late;
 pub mod pb;
@@ -26,10 +25,12 @@ use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use crate::service::{Auth, readiness::Readiness};
+use crate::{
+    arrival::{Arrivals, TrustedProxies},
+    service::{Auth, readiness::Readiness},
+};
 
 use edge::Edge;
-use forwarded::TrustedProxies;
 use pb::auth::auth_service_server::AuthServiceServer;
 
 /// What can be set about the gRPC edge.
@@ -88,8 +89,9 @@ pub fn router(
     readiness: Arc<Readiness>,
     options: &GrpcOptions,
 ) -> Router {
-    let edge = Edge::new(Arc::clone(&auth.clock), auth.entropy.as_ref(), options.request_timeout)
-        .trusting(TrustedProxies::new(options.trusted_proxies.clone()));
+    let proxies = TrustedProxies::new(options.trusted_proxies.clone());
+    let arrivals = Arrivals::new(Arc::clone(&auth.clock), auth.entropy.as_ref(), proxies);
+    let edge = Edge::new(arrivals, options.request_timeout);
     let shutdown = &options.shutdown;
     let mut services = Routes::new(health::server(readiness, shutdown.clone()));
     if surface.has_public() {

@@ -21,9 +21,11 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, get},
 };
+use ipnet::IpNet;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
+    arrival::{Arrivals, REQUEST_ID, TrustedProxies},
     service::{Auth, readiness::Readiness},
     telemetry::metrics::Metrics,
 };
@@ -33,6 +35,8 @@ use problem::Problem;
 /// What can be set about the HTTP edge.
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
+    /// Peers whose `x-forwarded-for` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// The longest that a request may take.
     pub request_timeout: Duration,
     /// What `GET /metrics` tells; `None`: there is no such path.
@@ -42,6 +46,11 @@ pub struct HttpOptions {
 /// Everything that is served over plain HTTP.
 pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: HttpOptions) -> Router {
     let issuer = auth.policy().issuer.clone();
+    let proxies = TrustedProxies::new(options.trusted_proxies);
+    let edge = Edge {
+        arrivals: Arrivals::new(Arc::clone(&auth.clock), auth.entropy.as_ref(), proxies),
+        request_timeout: options.request_timeout,
+    };
     let probes = Router::new()
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
@@ -59,7 +68,7 @@ pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: HttpOptions) 
         .fallback(async || Problem::NOT_FOUND)
         .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(options.request_timeout, pass))
+        .layer(middleware::from_fn_with_state(Arc::new(edge), pass))
 }
 
 /// The same route at each of several paths, of which the configuration knows
@@ -72,14 +81,26 @@ fn routes<S: Clone + Send + Sync + 'static>(
     paths.into_iter().fold(router, |router, path| router.route(&path, route()))
 }
 
-/// Bounds every request in time, and forbids guessing at any answer's type.
-async fn pass(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+/// What requests share.
+struct Edge {
+    arrivals: Arrivals,
+    request_timeout: Duration,
+}
+
+/// Names every request, bounds it in time, and forbids guessing at any
+/// answer's type.
+async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let limit = edge.request_timeout;
+    let arrival = edge.arrivals.receive(request.headers(), request.extensions(), limit);
+    let id = arrival.id.clone();
+    request.extensions_mut().insert(arrival);
     let mut response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::TIMED_OUT.into_response(),
     };
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response.headers_mut().insert(REQUEST_ID, id);
     response
 }
 

@@ -5,7 +5,7 @@ use std::{
     io::ErrorKind,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::PathBuf,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use sqlx::{
@@ -16,7 +16,7 @@ use sqlx::{
     },
 };
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{
     connect::{ConnectError, Pools, StoreOptions, WATCHERS, unopened},

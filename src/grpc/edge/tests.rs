@@ -3,12 +3,19 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use axum::routing::post;
+use axum::{http::HeaderValue, routing::post};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::domain::{clock::SystemClock, entropy::EntropyError, error::Fault};
+use crate::{
+    arrival::TrustedProxies,
+    domain::{
+        clock::SystemClock,
+        entropy::{Entropy, EntropyError},
+        error::Fault,
+    },
+};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(300);
 const SECRET: &str = "disk /dev/sda1 is full";
@@ -45,7 +52,9 @@ fn app() -> Router {
         .route("/t.S/Bare", post(async || ([("grpc-status", "12")], "")))
         .route("/t.S/Panic", post(panic))
         .route("/t.S/Never", post(std::future::pending::<Response>));
-    Edge::new(Arc::new(SystemClock::new()), &Zeros, REQUEST_TIMEOUT).around(services)
+    let clock = Arc::new(SystemClock::new());
+    let arrivals = Arrivals::new(clock, &Zeros, TrustedProxies::default());
+    Edge::new(arrivals, REQUEST_TIMEOUT).around(services)
 }
 
 fn request(path: &str, headers: &[(&str, &str)]) -> Request {

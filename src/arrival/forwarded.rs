@@ -9,10 +9,11 @@ const HEADER: &str = "x-forwarded-for";
 
 /// Peers whose word is taken for the address of their caller.
 #[derive(Clone, Debug, Default)]
-pub(super) struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    pub(super) fn new(networks: Vec<IpNet>) -> Self {
+    /// Believes the peers in these networks.
+    pub fn new(networks: Vec<IpNet>) -> Self {
         Self(networks)
     }
 
@@ -21,7 +22,7 @@ impl TrustedProxies {
     /// as those who wrote it are trusted: the first address that is not a
     /// trusted proxy's is the caller's. Whatever cannot be read there makes
     /// it the call of the peer itself.
-    pub(super) fn source(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub fn source(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
             return peer;
