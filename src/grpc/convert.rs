@@ -163,7 +163,7 @@ impl From<Verdict> for pb::VerifyResponse {
             claims: verdict.claims.map(Into::into),
             revocation,
             revocation_seq: verdict.revocation_seq,
-            staleness: prost_types::Duration::try_from(verdict.staleness).ok(),
+            staleness: duration(verdict.staleness),
         }
     }
 }
@@ -262,6 +262,11 @@ pub(super) fn texts<T>(values: &[T], text: fn(&T) -> &str) -> Vec<String> {
 pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     let nanos = at.micros().rem_euclid(1_000_000).saturating_mul(1_000);
     prost_types::Timestamp { seconds: at.seconds(), nanos: i32::try_from(nanos).unwrap_or(0) }
+}
+
+/// `None` for more than the message can hold.
+pub(super) fn duration(span: Duration) -> Option<prost_types::Duration> {
+    span.try_into().ok()
 }
 
 /// A span of time that is none of the odd ones which the message can hold.

@@ -30,7 +30,9 @@ mod throttle;
 pub mod tokens;
 pub mod update_user;
 pub mod users;
+pub mod verifier;
 pub mod verify;
+pub mod watch;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 

@@ -18,6 +18,7 @@ mod self_service;
 mod throttle;
 mod told;
 mod users;
+mod watch;
 
 use std::time::Duration;
 
