@@ -58,6 +58,8 @@ async fn metrics_are_openmetrics_text() {
         "tokenward_signing_shed_total{reason=\"max_wait\"} 0",
         "tokenward_hashing_memory_highest_bytes 7340032",
         "tokenward_hashing_memory_budget_bytes 335544320",
+        "tokenward_revocation_seq 0",
+        "tokenward_revocation_entries 0",
     ] {
         assert!(answer.body.lines().any(|l| l == line), "{line} is not in {}", answer.body);
     }
