@@ -13,7 +13,7 @@ use super::{
     ISSUER,
     calls::{about, login_request, register},
     http::{Answer, ask, send},
-    serve, serve_without_log, usual,
+    serve, usual,
 };
 use crate::{
     on_both_engines,
@@ -457,20 +457,6 @@ async fn an_outage_is_never_a_bad_client(engine: Engine) {
         assert_eq!(refusal(&answer), is(503, "temporarily_unavailable"), "{path}");
         assert_eq!(answer.header("retry-after"), Some("1"), "{path}");
     }
-}
-
-/// Whatever is not known of revocations is not answered.
-#[tokio::test]
-async fn nothing_is_introspected_before_the_log_is_loaded() {
-    let served = serve_without_log(Engine::Sqlite).await.unwrap();
-    let profile =
-        ClientProfileRequest { audiences: words("api"), ..ClientProfileRequest::default() };
-    let worker = basic("worker", &create(&served, "worker", profile).await);
-    let answer = post(&served, INTROSPECT, &worker, &[("token", "a.b.c")]).await;
-    assert_eq!(refusal(&answer), is(503, "temporarily_unavailable"));
-    served.show_log().await;
-    let answer = post(&served, INTROSPECT, &worker, &[("token", "a.b.c")]).await;
-    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"active":false}"#));
 }
 
 #[tokio::test]
