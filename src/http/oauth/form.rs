@@ -92,8 +92,29 @@ fn is_form(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use proptest::prelude::*;
+    use url::form_urlencoded::Serializer;
 
     use super::*;
+
+    proptest! {
+        /// Whatever a client puts into a form comes out of it.
+        #[test]
+        fn forms_of_others_are_read_back(
+            values in prop::collection::btree_map(".*", ".+", 0..8),
+        ) {
+            let text = Serializer::new(String::new()).extend_pairs(&values).finish();
+            let mut form = form(&text);
+            for (name, value) in values {
+                prop_assert_eq!(form.take(&name), Some(value));
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_form_or_is_not(text in ".*") {
+            let _ = Form::parse(&text);
+        }
+    }
 
     fn form(text: &str) -> Form {
         Form::parse(text).unwrap_or_else(|_| panic!("{text}"))

@@ -1,9 +1,11 @@
 //! The OAuth endpoints over real HTTP, as clients of any library meet them.
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tokenward::{
-    config::Settings,
+    config::{Settings, Span},
     domain::clock::Clock as _,
     grpc::pb::auth::{LoginRequest, TokenPair},
     service::{Administrator, client_profile::ClientProfileRequest, clients::CreateClientRequest},
@@ -435,7 +437,7 @@ async fn only_ones_own_tokens_are_revoked(engine: Engine) {
         assert_eq!(refusal(&answer), expected);
     }
     // When its time is over, there is nothing left to refuse.
-    setting.served.clock.advance(std::time::Duration::from_hours(1));
+    setting.served.clock.advance(Duration::from_hours(1));
     let answer = setting.post(REVOKE, &[("token", &own)]).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, ""));
     setting.served.stop().await;
@@ -508,6 +510,20 @@ async fn ht_03_only_posts_are_answered_and_only_bodies_read() {
         assert_eq!(refusal(&answer), is(401, "invalid_client"), "{path}");
     }
     setting.served.stop().await;
+}
+
+/// HT-11: the rest of a form that does not come is not waited for.
+#[tokio::test]
+async fn ht_11_half_a_form_ends_in_time() {
+    let hasty = |settings: &mut Settings| {
+        usual(settings);
+        settings.http.request_timeout = Span(Duration::from_millis(100));
+    };
+    let served = World::with(Engine::Sqlite, hasty).await.unwrap().serve().await;
+    let headers = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n";
+    let answer = ask(&served, "POST", TOKEN, headers).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (503, Some("no-store")));
+    served.stop().await;
 }
 
 /// Each endpoint of the metadata is where they say, for an issuer with a path.
