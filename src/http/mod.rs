@@ -101,7 +101,7 @@ async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -
     request.extensions_mut().insert(arrival.clone());
     let mut response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => timed_out(),
+        Err(_) => failed(Level::WARN, "timed_out", "it took too long", Problem::TIMED_OUT),
     };
     if let Some(failure) = response.extensions().get::<Failure>() {
         let took = edge.arrivals.age(&arrival);
@@ -113,15 +113,13 @@ async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -
     response
 }
 
-/// Only what has a handler takes time, so the path is one of ours.
-fn timed_out() -> Response {
-    let cause = "the request, or its answer, took too long".to_owned();
-    let failure = Failure { level: Level::WARN, reason: "timed_out", cause };
-    (Extension(failure), Problem::TIMED_OUT).into_response()
-}
-
 /// The panic's own message stands on standard error, where the hook put it.
 fn panicked(_: Box<dyn Any + Send>) -> Response<Body> {
-    tracing::error!(target: "tokenward::http", "the handler panicked");
-    Problem::INTERNAL.into_response()
+    failed(Level::ERROR, "internal", "the handler panicked", Problem::INTERNAL)
+}
+
+/// Only what has a handler takes time or panics, so the path in the log is one
+/// of ours.
+fn failed(level: Level, reason: &'static str, cause: &str, problem: Problem) -> Response {
+    (Extension(Failure { level, reason, cause: cause.to_owned() }), problem).into_response()
 }

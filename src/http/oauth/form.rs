@@ -30,7 +30,6 @@ impl Form {
         }
         let bytes = body::to_bytes(body, FORM_MAX_LEN).await;
         let bytes = bytes.map_err(|_| OauthError::too_large(FORM_MAX_LEN))?;
-        let malformed = || OauthError::invalid_request("the body is not a form in UTF-8");
         Self::parse(std::str::from_utf8(&bytes).map_err(|_| malformed())?)
     }
 
@@ -39,7 +38,6 @@ impl Form {
         let mut form = BTreeMap::<String, Vec<String>>::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let malformed = || OauthError::invalid_request("the body is not a form in UTF-8");
             let name = decode(name).ok_or_else(malformed)?;
             let value = decode(value).ok_or_else(malformed)?;
             let repeatable = REPEATABLE.contains(&name.as_str());
@@ -74,6 +72,10 @@ impl Form {
         values.retain(|value| !value.is_empty());
         values
     }
+}
+
+fn malformed() -> OauthError {
+    OauthError::invalid_request("the body is not a form in UTF-8")
 }
 
 /// Undoes the encoding of forms; `None` for what is not UTF-8.
