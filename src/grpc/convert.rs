@@ -18,7 +18,8 @@ use crate::{
     },
     service::{
         change_password::{ChangePasswordRequest, ChangedPassword},
-        client_token::{ClientProof, ClientTokenRequest},
+        client_auth::{ClientCredentials, ClientProof},
+        client_token::ClientTokenRequest,
         index::Needs,
         login::{LoggedIn, LoginRequest},
         profile::ProfileRequest,
@@ -56,12 +57,8 @@ impl From<pb::IssueClientTokenRequest> for ClientTokenRequest {
             Credentials::ClientSecret(secret) => ClientProof::Secret(secret.into()),
             Credentials::ClientAssertion(text) => ClientProof::Assertion(text.into()),
         });
-        Self {
-            client_id: request.client_id,
-            proof,
-            audience: request.audience,
-            scope: request.scope,
-        }
+        let credentials = ClientCredentials { client_id: request.client_id, proof };
+        Self { credentials, audience: request.audience, scope: request.scope }
     }
 }
 

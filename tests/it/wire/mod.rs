@@ -10,6 +10,7 @@ mod failures;
 mod hostile;
 mod http;
 mod metrics;
+mod oauth;
 mod one_time;
 mod operators;
 mod raw;
