@@ -49,7 +49,8 @@ use crate::{
 pub use options::connection_limits;
 
 use options::{
-    database_url, freshness, grpc_options, http_options, store_options, tls_files, worker_settings,
+    database_url, freshness, grpc_options, http_options, store_options, tls_files, web_options,
+    worker_settings,
 };
 
 /// Time and randomness. Tests bring their own.
@@ -260,6 +261,7 @@ impl Server {
         let http_app = http::router(
             Arc::clone(&core.auth),
             Arc::clone(&core.readiness),
+            grpc::web::router(&core.auth, web_options(&settings)),
             http_options(&settings, &core.metrics),
         );
         let limits = |request_timeout| connection_limits(&settings, request_timeout);

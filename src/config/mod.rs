@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use confique::Config;
 use serde::{Deserialize, Serialize};
 
-pub use values::{AccessType, DatabaseUrl, LogFormat, Networks, OnStale, Rotation, Span};
+pub use values::{AccessType, DatabaseUrl, LogFormat, Networks, OnStale, Origins, Rotation, Span};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Config, Serialize)]
@@ -53,7 +53,8 @@ pub struct Settings {
     #[config(nested)]
     pub grpc: GrpcSettings,
 
-    /// The HTTP listener: JWKS, metadata, health, metrics.
+    /// The HTTP listener: JWKS, metadata, health, metrics, and calls as JSON
+    /// and gRPC-Web.
     #[config(nested)]
     pub http: HttpSettings,
 
@@ -225,6 +226,11 @@ pub struct HttpSettings {
     /// Range: 100ms to 5m.
     #[config(env = "TOKENWARD_HTTP_REQUEST_TIMEOUT", default = "10s")]
     pub request_timeout: Span,
+
+    /// Origins (like https://app.example.org) whose pages may make calls here,
+    /// as JSON or gRPC-Web. Outside of the file: one text, with commas.
+    #[config(env = "TOKENWARD_HTTP_CORS_ORIGINS", default = [])]
+    pub cors_origins: Origins,
 
     /// Serves GET /metrics. A gateway that publishes this listener should keep
     /// /metrics, /livez and /readyz inside.

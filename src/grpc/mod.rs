@@ -17,6 +17,7 @@ pub mod pb;
 mod reflection;
 mod request;
 pub mod status;
+pub mod web;
 
 use std::{sync::Arc, time::Duration};
 
@@ -95,9 +96,7 @@ pub fn router(
     let shutdown = &options.shutdown;
     let mut services = Routes::new(health::server(readiness, shutdown.clone()));
     if surface.has_public() {
-        let service = AuthServiceServer::new(auth::AuthEdge::new(Arc::clone(auth)));
-        services =
-            services.add_service(service.max_decoding_message_size(options.max_message_bytes));
+        services = services.add_service(public(auth, options.max_message_bytes));
     }
     let mut services = services.into_axum_router().reset_fallback();
     if surface.has_admin() {
@@ -115,4 +114,10 @@ pub fn router(
             services.merge(reflection::routes(names, options.request_timeout, shutdown.clone()));
     }
     edge.around(services)
+}
+
+/// `tokenward.auth.v1`, however its calls come in.
+fn public(auth: &Arc<Auth>, max_message_bytes: usize) -> AuthServiceServer<auth::AuthEdge> {
+    let service = AuthServiceServer::new(auth::AuthEdge::new(Arc::clone(auth)));
+    service.max_decoding_message_size(max_message_bytes)
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use serde_json::json;
 use url::Url;
 
-use super::jwks;
+use super::public::CACHE_CONTROL;
 
 const JWKS: &str = "/.well-known/jwks.json";
 const NAMES: [&str; 2] =
@@ -51,7 +51,7 @@ pub(super) fn document(issuer: &str) -> Bytes {
 
 pub(super) async fn serve(State(document): State<Bytes>) -> Response {
     let headers =
-        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, jwks::CACHE_CONTROL)];
+        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, CACHE_CONTROL)];
     (headers, document).into_response()
 }
 
