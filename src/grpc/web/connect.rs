@@ -12,7 +12,7 @@ use axum::{
 };
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use prost_reflect::MethodDescriptor;
+use prost_reflect::{DescriptorPool, MethodDescriptor};
 use tonic::Status;
 use tower::ServiceExt as _;
 
@@ -44,6 +44,8 @@ pub(super) struct Connect {
     pub(super) edge: Arc<Edge>,
     pub(super) services: Router,
     pub(super) max_message_bytes: usize,
+    /// The messages of error details.
+    pub(super) details: DescriptorPool,
 }
 
 impl Connect {
@@ -66,11 +68,8 @@ impl Connect {
             }
         };
         let response = Arc::clone(&self.edge).answer(request, behind).await;
-        let pool = method.parent_pool();
-        match message(response).await {
-            Ok(message) => encode(&message, method, format),
-            Err(status) => to_response(&status, pool),
-        }
+        let answer = message(response).await.and_then(|message| encode(message, method, format));
+        answer.unwrap_or_else(|status| to_response(&status, &self.details))
     }
 
     async fn to_grpc(
@@ -142,15 +141,14 @@ async fn message(response: Response) -> Result<Bytes, Status> {
     Ok(frame.split_off(PREFIX_LEN))
 }
 
-fn encode(message: &Bytes, method: &MethodDescriptor, format: Format) -> Response {
-    let typed = |kind: &'static str, body: Bytes| {
-        ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], body).into_response()
+fn encode(message: Bytes, method: &MethodDescriptor, format: Format) -> Result<Response, Status> {
+    let (kind, body) = match format {
+        Format::Proto => ("application/proto", message),
+        Format::Json => {
+            let json = json::encode(&message, &method.output());
+            let json = json.ok_or_else(|| internal("the answer is no JSON"))?;
+            ("application/json", json.into())
+        }
     };
-    match format {
-        Format::Proto => typed("application/proto", message.clone()),
-        Format::Json => match json::encode(message, &method.output()) {
-            Some(json) => typed("application/json", json.into()),
-            None => to_response(&internal("the answer is no JSON"), method.parent_pool()),
-        },
-    }
+    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
 }

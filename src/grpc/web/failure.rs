@@ -17,7 +17,7 @@ use crate::{domain::error::AuthError, grpc::status};
 
 use super::json;
 
-/// The answer to a failed call.
+/// The answer to a failed call. Its details are messages of `pool`.
 pub(super) fn to_response(status: &Status, pool: &DescriptorPool) -> Response {
     let (http, code) = spelled(status.code());
     let details = pb::Status::decode(status.details()).unwrap_or_default().details;

@@ -85,15 +85,18 @@ fn refused(rule: impl Into<String>) -> AuthError {
 
 #[cfg(test)]
 mod tests {
+    use prost_reflect::DescriptorPool;
+
     use super::*;
-    use crate::grpc::{
-        pb::auth::{BatchVerifyRequest, RevokeRequest, VerifyRequest, revoke_request::Target},
-        web::descriptors,
+    use crate::grpc::pb::{
+        FILE_DESCRIPTOR_SET,
+        auth::{BatchVerifyRequest, RevokeRequest, VerifyRequest, revoke_request::Target},
     };
 
     fn message(name: &str) -> MessageDescriptor {
         let name = format!("tokenward.auth.v1.{name}");
-        descriptors().expect("complete").get_message_by_name(&name).expect("described")
+        let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("complete");
+        pool.get_message_by_name(&name).expect("described")
     }
 
     /// As bytes: messages may hold secrets and do not print.

@@ -20,7 +20,7 @@ use axum::{
     routing::post,
 };
 use ipnet::IpNet;
-use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor};
+use prost_reflect::{DescriptorPool, MethodDescriptor};
 use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use tower::{Layer as _, ServiceExt as _};
@@ -63,42 +63,33 @@ pub fn router(auth: &Arc<Auth>, options: WebOptions) -> Router {
     let arrivals = Arrivals::new(Arc::clone(&auth.clock), auth.entropy.as_ref(), proxies);
     let edge = Edge::new(arrivals, options.request_timeout);
     let services = Routes::new(super::public(auth, options.max_message_bytes)).into_axum_router();
-    match descriptors() {
-        Ok(pool) => routes(&edge, &services, options.max_message_bytes, &pool),
-        Err(error) => {
+    let details = DescriptorPool::decode(tonic_types::pb::FILE_DESCRIPTOR_SET);
+    match (DescriptorPool::decode(FILE_DESCRIPTOR_SET), details) {
+        (Ok(ours), Ok(details)) => {
+            let connect = Connect {
+                edge: Arc::clone(&edge),
+                services: guarded(services.clone()),
+                max_message_bytes: options.max_message_bytes,
+                details,
+            };
+            routes(&ours, &Arc::new(connect), &edge.around(services))
+        }
+        (Err(error), _) | (_, Err(error)) => {
             tracing::error!(%error, "JSON and gRPC-Web are not served");
             Router::new()
         }
     }
 }
 
-fn routes(
-    edge: &Arc<Edge>,
-    services: &Router,
-    max_message_bytes: usize,
-    pool: &DescriptorPool,
-) -> Router {
-    let grpc_web = Arc::clone(edge).around(services.clone());
-    let connect = Arc::new(Connect {
-        edge: Arc::clone(edge),
-        services: guarded(services.clone()),
-        max_message_bytes,
-    });
-    let methods = pool.get_service_by_name(SERVICE);
+fn routes(ours: &DescriptorPool, connect: &Arc<Connect>, grpc_web: &Router) -> Router {
+    let methods = ours.get_service_by_name(SERVICE);
     let methods = methods.iter().flat_map(|service| service.methods().collect::<Vec<_>>());
     methods.fold(Router::new(), |router, method| {
-        let (connect, grpc_web) = (Arc::clone(&connect), grpc_web.clone());
+        let (connect, grpc_web) = (Arc::clone(connect), grpc_web.clone());
         let path = format!("/{SERVICE}/{}", method.name());
         router
             .route(&path, post(async move |request| call(connect, grpc_web, method, request).await))
     })
-}
-
-/// Every message of ours, and those of error details.
-fn descriptors() -> Result<DescriptorPool, DescriptorError> {
-    let mut pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET)?;
-    pool.decode_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)?;
-    Ok(pool)
 }
 
 /// Nothing that a page of another origin may send unasked is understood here:
