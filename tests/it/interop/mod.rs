@@ -6,6 +6,7 @@
 
 mod assertions;
 mod buf;
+mod connect;
 mod differential;
 mod grpcurl;
 mod grpcurl_errors;
@@ -13,6 +14,7 @@ mod issuer;
 mod keys;
 mod mutation;
 mod operators_day;
+mod schemathesis;
 mod verifier;
 mod verifiers;
 mod werkzeug;
