@@ -270,7 +270,7 @@ async fn ht_10_messages_are_bounded_and_never_compressed() {
     assert_eq!((answer.status, answer.header("content-encoding")), (200, None));
 }
 
-/// A message is waited for no longer than the server lets a call take, or
+/// HT-11: a message is waited for no longer than the server lets a call take, or
 /// than the caller wants to wait.
 #[tokio::test]
 async fn a_message_that_does_not_come_is_given_up() {
