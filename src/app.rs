@@ -6,6 +6,7 @@ mod options;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::Router;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -261,7 +262,7 @@ impl Server {
         let http_app = http::router(
             Arc::clone(&core.auth),
             Arc::clone(&core.readiness),
-            grpc::web::router(&core.auth, web_options(&settings)),
+            calls_over_http(&core, &settings),
             http_options(&settings, &core.metrics),
         );
         let limits = |request_timeout| connection_limits(&settings, request_timeout);
@@ -287,6 +288,14 @@ impl Server {
         core.store.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// What the HTTP listener serves of the gRPC edge.
+fn calls_over_http(core: &Core, settings: &Settings) -> Router {
+    if !settings.http.calls {
+        return Router::new();
+    }
+    grpc::web::router(&core.auth, web_options(settings))
 }
 
 fn spawn_background(

@@ -227,6 +227,10 @@ pub struct HttpSettings {
     #[config(env = "TOKENWARD_HTTP_REQUEST_TIMEOUT", default = "10s")]
     pub request_timeout: Span,
 
+    /// Serves the calls of tokenward.auth.v1 here too, as JSON and gRPC-Web.
+    #[config(env = "TOKENWARD_HTTP_CALLS", default = true)]
+    pub calls: bool,
+
     /// Origins (like https://app.example.org) whose pages may make calls here,
     /// as JSON or gRPC-Web. Outside of the file: one text, with commas.
     #[config(env = "TOKENWARD_HTTP_CORS_ORIGINS", default = [])]

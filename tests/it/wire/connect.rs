@@ -270,6 +270,17 @@ async fn ht_10_messages_are_bounded_and_never_compressed() {
     assert_eq!((answer.status, answer.header("content-encoding")), (200, None));
 }
 
+#[tokio::test]
+async fn calls_can_be_switched_off() {
+    let without = |settings: &mut Settings| {
+        usual(settings);
+        settings.http.calls = false;
+    };
+    let served = World::with(Engine::Sqlite, without).await.unwrap().serve().await;
+    let answer = call(&served, "Verify", "", &json!({ "token": "a.b.c" })).await;
+    assert_eq!(answer.status, 404);
+}
+
 /// HT-11: a message is waited for no longer than the server lets a call take, or
 /// than the caller wants to wait.
 #[tokio::test]
