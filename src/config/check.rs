@@ -1,5 +1,6 @@
 //! The bounds of settings, and the rules between them.
 
+mod gateways;
 mod grants;
 
 use std::{fmt::Display, time::Duration};
@@ -27,6 +28,8 @@ pub fn violations(settings: &Settings) -> Vec<String> {
     }
     check.custom_claims(settings);
     check.admin(settings);
+    check.gateways(settings);
+    check.browser(settings);
     check.violations
 }
 
@@ -65,6 +68,9 @@ impl Check {
         self.span("grpc.request_timeout", s.grpc.request_timeout, millis(100), mins(5));
         self.number("grpc.max_message_bytes", s.grpc.max_message_bytes, 65_536, 16_777_216);
         self.span("http.request_timeout", s.http.request_timeout, millis(100), mins(5));
+        let cookie = s.browser.cookie_lifetime;
+        self.span("browser.cookie_lifetime", cookie, mins(1), days(1));
+        self.span("browser.renewal_wait", s.browser.renewal_wait, millis(10), secs(5));
         self.span("tls.handshake_timeout", s.tls.handshake_timeout, millis(100), mins(1));
         self.connection_bounds(s);
         self.token_bounds(s);

@@ -100,23 +100,36 @@ pub struct Networks(pub Vec<IpNet>);
 
 impl<'de> Deserialize<'de> for Networks {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let texts = match ListOrText::deserialize(deserializer)? {
-            ListOrText::List(texts) => texts,
-            ListOrText::Text(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
-        };
+        let Words(texts) = Words::deserialize(deserializer)?;
         let parse = |text: &String| {
             let address = || text.parse::<IpAddr>().map(IpNet::from);
             text.parse().or_else(|_| address()).map_err(|_| {
                 D::Error::custom(format!("\"{text}\" is not a network like \"10.0.0.0/8\""))
             })
         };
-        let texts = texts.iter().filter(|text| !text.is_empty());
-        texts.map(parse).collect::<Result<_, _>>().map(Self)
+        texts.iter().map(parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Several short texts: a list in a file, one text with commas elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Words(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(match ListOrText::deserialize(deserializer)? {
+            ListOrText::List(texts) => texts,
+            ListOrText::Text(text) => {
+                let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+                words.map(str::to_owned).collect()
+            }
+        }))
     }
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "must be networks like \"10.0.0.0/8\", as a list or with commas")]
+#[serde(untagged, expecting = "must be a list of texts, or one text with commas")]
 enum ListOrText {
     List(Vec<String>),
     Text(String),
@@ -131,6 +144,16 @@ pub enum AccessType {
     /// For verifiers that know nothing else.
     #[serde(rename = "JWT")]
     Jwt,
+}
+
+/// The `SameSite` attribute of the session cookie. Never `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SameSite {
+    /// Sent along when a link on another site is followed.
+    Lax,
+    /// Not even then.
+    Strict,
 }
 
 /// Whether refresh tokens rotate.

@@ -7,6 +7,7 @@
 
 mod administrator;
 pub mod audit;
+pub mod browser;
 pub mod change_password;
 pub mod client_profile;
 pub mod client_token;
@@ -51,6 +52,7 @@ use crate::{
 
 pub use administrator::Administrator;
 
+use browser::Renewals;
 use index::LiveIndex;
 use throttle::Attempts;
 
@@ -65,6 +67,7 @@ pub struct Auth {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     attempts: Arc<Attempts>,
+    renewals: Renewals,
 }
 
 /// Everything that [`Auth`] works with.
@@ -128,7 +131,8 @@ impl Auth {
             Arc::clone(&clock),
             policy.throttle,
         );
-        Self { policy, store, keys, passwords, proofs, index, clock, entropy, attempts }
+        let renewals = Renewals::default();
+        Self { policy, store, keys, passwords, proofs, index, clock, entropy, attempts, renewals }
     }
 
     /// The public access keys (RFC 7517), ready to be served.

@@ -17,6 +17,7 @@ use crate::{
         clock::Timestamp,
         error::{AuthError, Denial, Refusal},
         id::{SessionId, UserId},
+        json::InvalidJson,
         revocation::Reason,
         token::{CompactToken, TokenType},
     },
@@ -117,23 +118,30 @@ impl Auth {
         if self.index.kills_key(&token.kid)? {
             return Ok(None);
         }
-        let (issuer, session) = match (self.keys.check(&token, now), token.token_type) {
+        let claims = match (self.keys.check(&token, now), token.token_type) {
             (Some(KeyPurpose::Access), TokenType::Access(_)) => {
-                match AccessClaims::parse(token.payload()) {
-                    Ok(AccessClaims { issuer, subject: Subject::User(user), .. }) => {
-                        (issuer, user.session_id)
-                    }
-                    _ => return Ok(None),
-                }
+                of_user(AccessClaims::parse(token.payload()))
+            }
+            (Some(KeyPurpose::Refresh), TokenType::Cookie) => {
+                of_user(AccessClaims::parse_cookie(token.payload()))
             }
             (Some(KeyPurpose::Refresh), TokenType::Refresh) => {
-                match RefreshClaims::parse(token.payload()) {
-                    Ok(claims) => (claims.issuer, claims.session_id),
-                    Err(_) => return Ok(None),
-                }
+                let claims = RefreshClaims::parse(token.payload()).ok();
+                claims.map(|claims| (claims.issuer, claims.session_id))
             }
-            _ => return Ok(None),
+            _ => None,
         };
-        Ok(Some(session).filter(|_| issuer == self.policy.issuer))
+        let ours = claims.filter(|(issuer, _)| *issuer == self.policy.issuer);
+        Ok(ours.map(|(_, session)| session))
+    }
+}
+
+/// Issuer and session, if there is a session.
+fn of_user(claims: Result<AccessClaims, InvalidJson>) -> Option<(String, SessionId)> {
+    match claims {
+        Ok(AccessClaims { issuer, subject: Subject::User(user), .. }) => {
+            Some((issuer, user.session_id))
+        }
+        _ => None,
     }
 }
