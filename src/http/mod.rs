@@ -1,9 +1,10 @@
-//! The HTTP edge: public keys, metadata, probes, metrics.
+//! The HTTP edge: public keys, metadata, forward-auth, probes, metrics.
 //!
-//! Nothing here reads the database, and nothing depends on what a request
-//! says about its host, so answers are the same for everybody.
+//! Nothing depends on what a request says about its host, so public documents
+//! are the same for everybody.
 
 mod conditional;
+mod forward_auth;
 mod jwks;
 mod metadata;
 mod metrics;
@@ -19,13 +20,14 @@ use axum::{
     http::{HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, any, get},
 };
 use ipnet::IpNet;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     arrival::{Arrivals, REQUEST_ID, TrustedProxies},
+    gateway::{Gateway, GatewayRules},
     service::{Auth, readiness::Readiness},
     telemetry::metrics::Metrics,
 };
@@ -37,8 +39,13 @@ use problem::Problem;
 pub struct HttpOptions {
     /// Peers whose `x-forwarded-for` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How requests are judged for gateways.
+    pub gateway: GatewayRules,
     /// The longest that a request may take.
     pub request_timeout: Duration,
+    /// Is this listener reached by TLS? Browsers are told to come by no other
+    /// way from then on (RFC 6797).
+    pub tls: bool,
     /// What `GET /metrics` tells; `None`: there is no such path.
     pub metrics: Option<Arc<Metrics>>,
 }
@@ -50,6 +57,7 @@ pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: HttpOptions) 
     let edge = Edge {
         arrivals: Arrivals::new(Arc::clone(&auth.clock), auth.entropy.as_ref(), proxies),
         request_timeout: options.request_timeout,
+        tls: options.tls,
     };
     let probes = Router::new()
         .route("/livez", get(probes::live))
@@ -58,11 +66,15 @@ pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: HttpOptions) 
     let keys =
         routes(metadata::jwks_paths(&issuer), || get(jwks::document).options(jwks::preflight));
     let documents = routes(metadata::paths(&issuer), || get(metadata::serve));
+    let gateway = Arc::new(Gateway::new(Arc::clone(&auth), options.gateway));
+    let gateways =
+        Router::new().route("/auth/verify", any(forward_auth::verify)).with_state(gateway);
     let metrics = options.metrics.map_or_else(Router::new, |metrics| {
         Router::new().route("/metrics", get(metrics::serve)).with_state(metrics)
     });
     probes
         .merge(metrics)
+        .merge(gateways)
         .merge(keys.with_state(auth))
         .merge(documents.with_state(metadata::document(&issuer)))
         .fallback(async || Problem::NOT_FOUND)
@@ -85,6 +97,7 @@ fn routes<S: Clone + Send + Sync + 'static>(
 struct Edge {
     arrivals: Arrivals,
     request_timeout: Duration,
+    tls: bool,
 }
 
 /// Names every request, bounds it in time, and forbids guessing at any
@@ -99,8 +112,13 @@ async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -
         Err(_) => Problem::TIMED_OUT.into_response(),
     };
     let nosniff = HeaderValue::from_static("nosniff");
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-    response.headers_mut().insert(REQUEST_ID, id);
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    headers.insert(REQUEST_ID, id);
+    if edge.tls {
+        let for_a_year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, for_a_year);
+    }
     response
 }
 

@@ -5,6 +5,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use crate::gateway::Refused;
+
 /// A refusal that needs no more words than its status has.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Problem {
@@ -35,12 +37,19 @@ impl Problem {
     };
 }
 
+/// A refusal that has its reason.
+pub(super) fn refused(refused: Refused) -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, Refused::CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")];
+    let mut response = (refused.status, headers, refused.body()).into_response();
+    response.headers_mut().extend(refused.headers);
+    response
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let headers = [
-            (header::CONTENT_TYPE, "application/problem+json"),
-            (header::CACHE_CONTROL, "no-store"),
-        ];
+        let headers =
+            [(header::CONTENT_TYPE, Refused::CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")];
         (self.status, headers, self.body).into_response()
     }
 }

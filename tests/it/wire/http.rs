@@ -1,45 +1,20 @@
 //! The HTTP edge, as caches, browsers and probes meet it.
 
 use tokenward::config::{Settings, Span};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::time::timeout;
 
 use super::{serve, serve_without_log, usual};
 use crate::support::{
+    http::{self, Answer},
     served::{PATIENCE, Served},
     world::{Engine, World},
 };
 
 const JWKS: &str = "/.well-known/jwks.json";
 
-pub(super) struct Answer {
-    pub(super) status: u16,
-    head: String,
-    pub(super) body: String,
-}
-
-impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        lines.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-}
-
-/// One request, with further header lines.
+/// One request without a body, with further header lines.
 pub(super) async fn ask(served: &Served, method: &str, path: &str, headers: &str) -> Answer {
-    let mut stream = TcpStream::connect(served.http).await.unwrap();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n{headers}\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
+    http::send(served.http, method, path, headers, "").await
 }
 
 #[tokio::test]
