@@ -6,10 +6,13 @@
 mod conditional;
 mod forward_auth;
 mod jwks;
+mod login_form;
 mod metadata;
 mod metrics;
 mod probes;
 mod problem;
+mod session;
+mod site_path;
 
 use std::{any::Any, collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -66,6 +69,9 @@ pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: HttpOptions) 
     let keys =
         routes(metadata::jwks_paths(&issuer), || get(jwks::document).options(jwks::preflight));
     let documents = routes(metadata::paths(&issuer), || get(metadata::serve));
+    let browsers = options.gateway.browser.clone();
+    let browsers =
+        browsers.map_or_else(Router::new, |rules| session::routes(Arc::clone(&auth), rules));
     let gateway = Arc::new(Gateway::new(Arc::clone(&auth), options.gateway));
     let gateways =
         Router::new().route("/auth/verify", any(forward_auth::verify)).with_state(gateway);
@@ -75,6 +81,7 @@ pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: HttpOptions) 
     probes
         .merge(metrics)
         .merge(gateways)
+        .merge(browsers)
         .merge(keys.with_state(auth))
         .merge(documents.with_state(metadata::document(&issuer)))
         .fallback(async || Problem::NOT_FOUND)

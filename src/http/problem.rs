@@ -5,7 +5,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::gateway::Refused;
+use crate::{
+    domain::error::{AuthError, chain},
+    gateway::Refused,
+    service::Caller,
+};
 
 /// A refusal that needs no more words than its status has.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +28,16 @@ impl Problem {
     pub(super) const METHOD_NOT_ALLOWED: Self = Self {
         status: StatusCode::METHOD_NOT_ALLOWED,
         body: r#"{"type":"about:blank","title":"Method Not Allowed","status":405}"#,
+    };
+    /// The body is of a type that is not read.
+    pub(super) const UNSUPPORTED_MEDIA_TYPE: Self = Self {
+        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        body: r#"{"type":"about:blank","title":"Unsupported Media Type","status":415}"#,
+    };
+    /// The body is larger than any honest one.
+    pub(super) const CONTENT_TOO_LARGE: Self = Self {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        body: r#"{"type":"about:blank","title":"Content Too Large","status":413}"#,
     };
     /// A defect of ours.
     pub(super) const INTERNAL: Self = Self {
@@ -44,6 +58,18 @@ pub(super) fn refused(refused: Refused) -> Response {
     let mut response = (refused.status, headers, refused.body()).into_response();
     response.headers_mut().extend(refused.headers);
     response
+}
+
+/// The one line that a failure of ours gets in the log. What callers do wrong
+/// is for information.
+pub(super) fn log(error: &AuthError, caller: &Caller) {
+    let (reason, request_id) = (error.reason(), caller.request_id.as_str());
+    match error {
+        AuthError::Unavailable { .. } | AuthError::Internal(_) => {
+            tracing::error!(target: "tokenward::http", reason, request_id, cause = chain(error), "request failed");
+        }
+        _ => tracing::info!(target: "tokenward::http", reason, request_id, "request failed"),
+    }
 }
 
 impl IntoResponse for Problem {

@@ -3,6 +3,7 @@
 
 mod administrators;
 mod audit;
+mod browser_sessions;
 mod calls;
 mod clients;
 mod coverage;
