@@ -294,14 +294,14 @@ pub struct BrowserSettings {
     #[config(env = "TOKENWARD_BROWSER_SAME_SITE", default = "lax")]
     pub same_site: SameSite,
 
-    /// The client that browser sessions are of: one of [clients]. Unset:
+    /// The client that browser sessions are of, a configured one. Unset:
     /// default_client.
     #[config(env = "TOKENWARD_BROWSER_CLIENT")]
     pub client: Option<String>,
 
-    /// Origins, such as "https://www.example.org", whose pages may log in and
-    /// out and make requests with the cookie. Unset: the issuer's own. Outside
-    /// of the file: one text, with commas.
+    /// Origins (scheme, host, and port if it is not the scheme's own) whose
+    /// pages may log in and out and make requests with the cookie. Unset: the
+    /// issuer's own. Outside of the file: one text, with commas.
     #[config(env = "TOKENWARD_BROWSER_ORIGINS")]
     pub origins: Option<Words>,
 }

@@ -2,10 +2,10 @@
 //! it? One judgement for forward-auth over HTTP and for Envoy's `ext_authz`
 //! over gRPC, which only carry it.
 //!
-//! The credential comes from the request's headers ([`credentials`]), what it
-//! must be good for from the gateway's own configuration ([`requirements`]).
-//! The service judges it from memory. What follows is who it is ([`identity`]),
-//! or why not ([`refused`]).
+//! The credential comes from the request's headers (`credentials`), what it
+//! must be good for from the gateway's own configuration (`requirements`).
+//! The service judges it from memory. What follows is who it is (`identity`),
+//! or why not (`refused`).
 
 mod cookie;
 mod credentials;
