@@ -159,6 +159,31 @@ fn help(command: &mut clap::Command, path: &str, all: &mut String) {
     }
 }
 
+/// What the five seeds do, by the ids of the rows, and how many each has.
+const SEEDS: [(&str, usize); 5] = [("S0", 6), ("S1", 8), ("S2", 8), ("S3", 7), ("S4", 8)];
+
+/// Each row names tests, and all of them exist.
+#[test]
+fn every_behaviour_of_the_seeds_is_shown() {
+    let listed = file("docs/seeds.md");
+    for (seed, rows) in SEEDS {
+        for row in 1..=rows {
+            let id = format!("| {seed}.{row} |");
+            let mut found = listed.lines().filter(|line| line.starts_with(&id));
+            let found = found.next().unwrap_or_else(|| panic!("{id} has no row"));
+            let shown = found.rsplit(" | ").next().expect("the last column");
+            let tests: Vec<_> = shown.split('`').filter_map(|text| text.split_once("::")).collect();
+            assert!(!tests.is_empty(), "{id} names no test");
+            for (path, name) in tests {
+                let source = file(path);
+                let defined =
+                    [format!("fn {name}("), format!("def {name}("), format!("\"{name}\"")];
+                assert!(defined.iter().any(|d| source.contains(d)), "{path} has no test {name}");
+            }
+        }
+    }
+}
+
 /// One row for each metric: its name, type and labels, and what it says.
 #[test]
 fn every_metric_is_listed() {

@@ -87,7 +87,6 @@ pub(super) fn decode(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
     use proptest::prelude::*;
     use url::form_urlencoded::Serializer;
 
