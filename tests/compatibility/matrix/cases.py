@@ -3,50 +3,72 @@
 import dataclasses
 import time
 
-from .issuer import PUBLISHED, ROTATED, WITHDRAWN, Issuer, decode, encode, part
+from .issuer import DOWN, PUBLISHED, ROTATED, WITHDRAWN, Issuer, decode, encode, part
 from .process import Broken
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
     name: str
-    allowed: bool
+    #: What the peer is asked with.
     meaning: str
-    #: The keys at the time when it is asked.
+    #: Is it allowed by a peer that verifies by itself?
+    allowed: bool
+    #: And by one that asks the issuer, if that differs.
+    allowed_by_issuer: bool | None = None
+    #: When it is asked: the keys of that time, or no issuer at all.
     stage: str = PUBLISHED
-    #: Does only a peer know it that asks the issuer?
-    only_the_issuer_knows: bool = False
+    #: Does the client send identity headers of its own?
+    spoofs: bool = False
+
+    def is_allowed(self, asks_the_issuer):
+        if asks_the_issuer and self.allowed_by_issuer is not None:
+            return self.allowed_by_issuer
+        return self.allowed
 
 
 CASES = [
-    Case("good", True, "an access token for the peer's audience"),
-    Case("wrong_audience", False, "an access token for another audience"),
-    Case("expired", False, "an access token past its end, and past the peer's leeway"),
-    Case("refresh_as_access", False, "a refresh token"),
-    Case("revoked", False, "an access token whose session was revoked", only_the_issuer_knows=True),
+    Case("good", "an access token for its audience", True),
+    Case("wrong_audience", "an access token for another audience", False),
+    Case("expired", "an access token past its end, and past the leeway of the peer", False),
+    Case("refresh_as_access", "a refresh token", False),
+    Case("revoked", "an access token whose session was revoked", True, False),
+    Case("revoked_later", "a token that it has let pass before, when it was good", True, False),
     Case(
         "unknown_kid",
+        "an access token of the same issuer, audience and user, by a key that was never published",
         False,
-        "an access token of the same issuer, audience and user, signed by a key that was never published",
     ),
-    Case("token_4kb", True, "an access token of more than 4000 bytes"),
-    Case("altered", False, "a good token with another role in it"),
-    Case("no_token", False, "nothing"),
+    Case("token_4kb", "an access token of more than 4000 bytes", True),
+    Case("altered", "a good token, changed to name another role", False),
+    Case("no_token", "nothing", False),
+    Case(
+        "made_up_identity",
+        "a good token without scope, and made-up `X-Auth-*` headers, in all spellings with `-` "
+        "and `_`; none may reach the API",
+        True,
+        spoofs=True,
+    ),
     Case(
         "planned_rotation",
+        "a token by the next key, which was published when the peer started",
         True,
-        "signed by the next key, which was published when the peer fetched the set",
-        ROTATED,
+        stage=ROTATED,
+    ),
+    Case(
+        "tokenward_down",
+        "another good token, while Tokenward does not run",
+        True,
+        False,
+        stage=DOWN,
     ),
     Case(
         "withdrawn_key",
+        "a good token whose key has left the set, after a start of the peer",
         False,
-        "a good token whose key has left the set, asked of a peer that started afterwards",
-        WITHDRAWN,
+        stage=WITHDRAWN,
     ),
-    Case(
-        "remaining_key", True, "signed by the key that is left, asked of the same peer", WITHDRAWN
-    ),
+    Case("remaining_key", "then, a token by the key that is left", True, stage=WITHDRAWN),
 ]
 
 
@@ -65,10 +87,14 @@ class Tokens:
                 "refresh_as_access": first["refreshToken"],
                 "wrong_audience": issuer.login(audience=["billing"])["accessToken"],
                 "revoked": issuer.login()["accessToken"],
+                # What the token does not say, the client must not say either.
+                "made_up_identity": issuer.login(client_id="plain")["accessToken"],
                 "token_4kb": issuer.login("bob")["accessToken"],
+                # Not one that a peer has seen, and keeps an answer about.
+                "tokenward_down": issuer.login()["accessToken"],
                 "no_token": "",
             }
-            issuer.call("Revoke", {"token": self._of["revoked"]})
+            issuer.revoke(self._of["revoked"])
         with issuer.serving(ROTATED):
             self._of["planned_rotation"] = issuer.login()["accessToken"]
         self._of["withdrawn_key"] = self._of["good"]

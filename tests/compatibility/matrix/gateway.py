@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import http.client
+import json
 import os
 import pathlib
 import re
@@ -16,14 +17,32 @@ from .verdict import Verdict
 EXAMPLES = ROOT / "examples/gateways"
 #: The gateway's own port in the examples.
 PUBLIC = 10000
-#: What a client claims to be, and must not be believed.
+#: What a client claims to be, and must not be believed. Many frameworks behind
+#: gateways take "_" in the name of a header for "-".
 SPOOFED = "mallory"
+IDENTITY = [
+    "Subject",
+    "Client-Id",
+    "Session-Id",
+    "Audience",
+    "Scope",
+    "Roles",
+    "Name",
+    "Email",
+    "Expires",
+]
+SPOOFS = {
+    re.sub("-", lambda _: next(spelling), f"X-Auth-{name}"): SPOOFED
+    for name in IDENTITY
+    for spelling in map(iter, ["---", "___", "-__", "_--"])
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gateway(Peer):
-    #: Below examples/gateways.
+    #: Below examples/gateways; and what it includes from its own folder.
     configuration: str
+    includes: list[str] = dataclasses.field(default_factory=list)
     program: str
     #: What follows the program; `{file}` is the configuration, `{folder}` an empty folder.
     arguments: list[str]
@@ -31,7 +50,9 @@ class Gateway(Peer):
     version: list[str]
     #: A file that must be there besides the program.
     module: str | None = None
-    #: Paths in the configuration, and what makes the files that take their place.
+    #: Words in the configuration, and what takes their place.
+    words: dict[str, Callable[[World], str]] = dataclasses.field(default_factory=dict)
+    #: Paths in the configuration, and what is in the files that take their place.
     files: dict[str, Callable[[World], str]] = dataclasses.field(default_factory=dict)
 
     denies_with = 401
@@ -46,26 +67,29 @@ class Gateway(Peer):
     @contextlib.contextmanager
     def opened(self, world):
         port = free_port()
-        file = world.folder / pathlib.Path(self.configuration).name
-        file.write_text(self._configuration(world, port))
-        places = {"file": file, "folder": world.folder}
+        file = EXAMPLES / self.configuration
+        for source in [file, *(file.with_name(name) for name in self.includes)]:
+            text = self._of_this_run(source.read_text(), world, port)
+            (world.folder / source.name).write_text(text)
+        places = {"file": world.folder / file.name, "folder": world.folder}
         command = [
             _found(self.program),
             *(argument.format(**places) for argument in self.arguments),
         ]
         log = world.folder / "log"
-        with running(command, log, cwd=world.folder) as process:
+        # Nothing of a gateway is left in the home of whoever runs this.
+        home = os.environ | {"HOME": str(world.folder), "XDG_CONFIG_HOME": str(world.folder)}
+        with running(command, log, cwd=world.folder, env=home) as process:
             until(lambda: accepts(port), process, log, f"{self.name} does not start")
-            yield lambda token: ask(port, token), self._version()
+            yield lambda case, token: ask(port, case, token), self._version()
 
     def _version(self):
         program, *arguments = self.version
         said = run([_found(program), *arguments], stderr_too=True)
         return re.search(r"\d+\.\d+\.\d+[^\s/]*", said).group()
 
-    def _configuration(self, world, port):
-        """The example, with the addresses and files of this run."""
-        text = (EXAMPLES / self.configuration).read_text()
+    def _of_this_run(self, text, world, port):
+        """An example, with the addresses, words and files of this run."""
         ports = {
             8080: world.issuer.http_port,
             50051: world.issuer.grpc_port,
@@ -75,6 +99,8 @@ class Gateway(Peer):
         text = re.sub(
             r"\b(8080|50051|10000|9000)\b", lambda found: str(ports[int(found.group())]), text
         )
+        for word, meant in self.words.items():
+            text = text.replace(word, meant(world))
         for path, content in self.files.items():
             own = world.folder / path.lstrip("/").replace("/", "-")
             own.write_text(content(world))
@@ -88,22 +114,24 @@ def _found(program):
     return shutil.which(program, path=os.pathsep.join(map(str, places)))
 
 
-def ask(port, token):
-    """A request with the token, and with an identity that the client made up."""
-    headers = {"X-Auth-Subject": SPOOFED}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
+def ask(port, case, token):
+    """A request with the token."""
+    headers = (SPOOFS if case.spoofs else {}) | (
+        {"Authorization": f"Bearer {token}"} if token else {}
+    )
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     with contextlib.closing(connection):
         connection.request("GET", "/things", headers=headers)
         answer = connection.getresponse()
         body = answer.read().decode(errors="replace")
     if answer.headers["X-Reached"] != "upstream":
-        return Verdict(False, answer.status, answer.headers["WWW-Authenticate"] or " ".join(body.split())[:200])
-    # A gateway that lets clients say who they are is none.
-    spoofed = SPOOFED in body
-    return Verdict(
-        True,
-        200 if spoofed else None,
-        "the client's own X-Auth-Subject reached the API" if spoofed else "",
-    )
+        return Verdict(
+            False,
+            answer.status,
+            answer.headers["WWW-Authenticate"] or " ".join(body.split())[-120:],
+        )
+    identity = [header for header in json.loads(body) if re.match("x[-_]auth[-_]", header[0])]
+    # A gateway that lets clients say who they are is none; nor is Apache's word
+    # for "nothing" a scope.
+    wrong = any(value in (SPOOFED, "(null)") for _, value in identity)
+    return Verdict(True, 200 if wrong else None, f"the API was told {identity}"[:200])

@@ -30,6 +30,10 @@ audiences = ["api", "billing"]
 scopes = ["read", "write"]
 default_scopes = ["read"]
 
+# Whose tokens have no scope.
+[clients.plain]
+audiences = ["api"]
+
 # Whose tokens are soon dead.
 [clients.brief]
 audiences = ["api"]
@@ -42,6 +46,8 @@ access_lifetime = "10s"
 PUBLISHED = "the next key is published"
 ROTATED = "the next key signs"
 WITHDRAWN = "the first key is withdrawn"
+#: And one without a server.
+DOWN = "nothing is served"
 
 
 class Issuer:
@@ -54,6 +60,7 @@ class Issuer:
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.grpc_port = free_port()
         self.stage = PUBLISHED
+        self._tls = None
         self._keys = self.folder / "data/keys/access"
         (self.folder / "tokenward.toml").write_text(CONFIGURATION)
         self.command("keys", "generate")
@@ -70,6 +77,10 @@ class Issuer:
         """A command of the real program."""
         return run(self._command(arguments), text, cwd=self.folder, env=self._environment())
 
+    def create_client(self, name, *options):
+        """A service with credentials of its own: gives its secret."""
+        return self.command("client", "create", name, *options).strip()
+
     def create_user(self, name, *options):
         return self.command("user", "create", name, *options, text=PASSWORD).strip()
 
@@ -85,24 +96,29 @@ class Issuer:
     def serving(self, stage=PUBLISHED, tls=None):
         """Serves with the keys of a stage; `tls` is a pair of files."""
         self._arrange(stage)
+        self._tls = tls
         files = {"tls.certificate": tls.certificate, "tls.key": tls.key} if tls else {}
         log = self.folder / "log"
         command = self._command(["serve"], files)
         with running(command, log, cwd=self.folder, env=self._environment()) as server:
-            until(lambda: self._is_ready(tls), server, log, "tokenward is not ready")
-            self._check_set(tls)
+            until(lambda: self._is_ready(), server, log, "tokenward is not ready")
+            self._check_set()
             yield self
 
     def call(self, method, request):
-        """A call of the service, by grpcurl; without TLS only."""
+        """A call of the service, by grpcurl."""
+        transport = ["-cacert", self._tls.authority] if self._tls else ["-plaintext"]
         target = [f"127.0.0.1:{self.grpc_port}", f"{SERVICE}/{method}"]
-        return json.loads(
-            run([self.grpcurl, "-plaintext", "-d", "@", *target], json.dumps(request))
-        )
+        command = [self.grpcurl, *transport, "-d", "@", *target]
+        return json.loads(run(command, json.dumps(request)))
 
     def login(self, user="alice", **request):
         """The tokens of a new session."""
         return self.call("Login", {"identifier": user, "password": PASSWORD, **request})["tokens"]
+
+    def revoke(self, token):
+        """Ends the session of a token. It is in force from the answer on."""
+        self.call("Revoke", {"token": token})
 
     def _command(self, arguments, more=()):
         settings = {
@@ -143,22 +159,22 @@ class Issuer:
             source.rename(target)
         self.stage = stage
 
-    def _check_set(self, tls):
+    def _check_set(self):
         expected = {self.next_kid} if self.stage == WITHDRAWN else {self.first_kid, self.next_kid}
         published = {
-            key["kid"] for key in json.loads(self._fetch("/.well-known/jwks.json", tls))["keys"]
+            key["kid"] for key in json.loads(self._fetch("/.well-known/jwks.json"))["keys"]
         }
         if published != expected:
             raise Broken(f"{self.stage}: the JWKS has {published}, not {expected}")
 
-    def _is_ready(self, tls):
+    def _is_ready(self):
         with contextlib.suppress(OSError):
-            return self._fetch("/readyz", tls)
+            return self._fetch("/readyz")
         return None
 
-    def _fetch(self, path, tls):
-        context = ssl.create_default_context(cafile=tls.authority) if tls else None
-        scheme = "https" if tls else "http"
+    def _fetch(self, path):
+        context = ssl.create_default_context(cafile=self._tls.authority) if self._tls else None
+        scheme = "https" if self._tls else "http"
         with urllib.request.urlopen(
             f"{scheme}://127.0.0.1:{self.http_port}{path}", timeout=10, context=context
         ) as answer:

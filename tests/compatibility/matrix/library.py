@@ -20,6 +20,10 @@ class Library(Peer):
     #: What the command cannot do without.
     needs: pathlib.Path
 
+    def is_asked(self, case):
+        """A library knows of no other headers."""
+        return not case.spoofs
+
     def missing(self):
         return None if self.needs.exists() else f"{self.needs.name} is not installed"
 
@@ -39,7 +43,7 @@ class Library(Peer):
                     return json.loads(line)
                 raise Broken(f"{self.name} has ended: {log.read_text()[-3000:]}")
 
-            def judge(token):
+            def judge(_, token):
                 said = ask(token)
                 return Verdict(said["allowed"], why=said.get("why", ""))
 

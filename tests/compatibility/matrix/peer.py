@@ -21,6 +21,8 @@ class World:
     tls: Tls
     #: A folder for the peer's own files.
     folder: pathlib.Path
+    #: Of the client "gateway", for peers that must say who they are.
+    client_secret: str
     #: Where gateways pass allowed requests on to.
     upstream: int
 
@@ -42,6 +44,8 @@ class Peer:
     asks_the_issuer: bool = False
     #: Does it take keys by https only?
     needs_tls: bool = False
+    #: For how many seconds it keeps an answer of the issuer.
+    remembers: int = 0
     #: The seconds by which it forgives an expired token.
     leeway: int = 0
     #: Where it differs from a perfect peer: the verdict, and why.
@@ -50,12 +54,15 @@ class Peer:
     #: The status with which it denies, unless `differs` says otherwise.
     denies_with = None
 
+    def is_asked(self, case: Case) -> bool:
+        """Does the case mean anything to it?"""
+        return True
+
     def documented(self, case: Case) -> Verdict:
         if case.name in self.differs:
             return self.differs[case.name][0]
-        if case.allowed or (case.only_the_issuer_knows and not self.asks_the_issuer):
-            return ALLOW
-        return deny(self.denies_with)
+        allowed = case.is_allowed(self.asks_the_issuer)
+        return ALLOW if allowed else deny(self.denies_with)
 
     def missing(self) -> str | None:
         """What has to be installed first."""
@@ -63,5 +70,5 @@ class Peer:
 
     @contextlib.contextmanager
     def opened(self, world: World):
-        """Starts it, and gives what answers for a token, and its version."""
+        """Starts it, and gives what answers for a case and its token, and its version."""
         raise NotImplementedError

@@ -13,7 +13,7 @@ class Verdict:
 
     def __str__(self):
         word = "allow" if self.allowed else "deny"
-        return word if self.allowed or self.status is None else f"{word} {self.status}"
+        return word if self.status is None else f"{word} {self.status}"
 
 
 ALLOW = Verdict(True)
