@@ -43,7 +43,7 @@ use crate::{
         self, ConnectError,
         port::{Claim, Instance, Store, StoreError},
     },
-    telemetry::metrics::Metrics,
+    telemetry::metrics::{Metrics, RevocationKnowledge},
 };
 
 pub use options::connection_limits;
@@ -169,6 +169,8 @@ impl Core {
         let passwords = passwords(settings, workers, &environment)?;
         let clock = Arc::clone(&environment.clock);
         let index = Arc::new(LiveIndex::new(Arc::clone(&clock), freshness(settings)));
+        let read = Arc::clone(&index);
+        metrics.revocations(move || knowledge(&read));
         let readiness = Arc::new(Readiness::new(Arc::clone(&index), keys.clone(), clock));
         let auth = Arc::new(Auth::new(Parts {
             policy,
@@ -345,6 +347,15 @@ fn start_workers(settings: &Settings, metrics: &Metrics) -> Result<Arc<Workers>,
     let clock = Arc::new(SystemClock::new());
     let workers = Workers::start_measured(worker_settings(settings), clock, metrics.workers());
     Ok(Arc::new(workers.map_err(|error| StartError::Workers(error.to_string()))?))
+}
+
+fn knowledge(index: &LiveIndex) -> Option<RevocationKnowledge> {
+    let read = index.read(|known| RevocationKnowledge {
+        staleness: index.age_of(known),
+        seq: known.seq(),
+        entries: known.index().len(),
+    });
+    read.ok()
 }
 
 /// Reading and checking keys takes milliseconds of pure work each.

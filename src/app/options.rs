@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Access;
 use crate::{
-    config::{self, Settings, Span},
+    config::{self, RevocationSettings, Settings, Span},
     crypto::workers::WorkerSettings,
-    grpc::GrpcOptions,
+    grpc::{GrpcOptions, WatchOptions},
     http::HttpOptions,
     listener::{ConnectionLimits, tls::TlsFiles},
     service::index::{Freshness, OnStale},
@@ -66,7 +66,18 @@ pub(super) fn grpc_options(settings: &Settings, shutdown: CancellationToken) -> 
         max_message_bytes: to_usize(settings.grpc.max_message_bytes),
         trusted_proxies: settings.grpc.trusted_proxies.0.clone(),
         watch_lifetime: settings.admin.watch_lifetime.0,
+        watch: watch_options(&settings.revocation),
         shutdown,
+    }
+}
+
+fn watch_options(revocation: &RevocationSettings) -> WatchOptions {
+    WatchOptions {
+        heartbeat: revocation.watch_heartbeat.0,
+        lifetime: revocation.watch_lifetime.0,
+        patience: revocation.watch_patience.0,
+        watchers_max: to_usize(revocation.watchers_max),
+        watchers_max_per_peer: to_usize(revocation.watchers_max_per_peer),
     }
 }
 

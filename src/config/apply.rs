@@ -7,7 +7,7 @@ use toml::Table;
 
 use super::{
     AccessType, AdminSettings, ClientSettings, DatabaseUrl, Rotation, ScopeSettings, Settings,
-    Span, ThrottleSettings, TokenSettings,
+    Span, ThrottleSettings, TokenSettings, VerifyCallers,
 };
 use crate::domain::{
     account::Role,
@@ -77,6 +77,10 @@ impl Settings {
             verification_lifetime: self.one_time_tokens.verification_lifetime.0,
             registration: self.registration.enabled,
             admin: admin(&self.admin)?,
+            known_verifiers: match self.verify.callers {
+                VerifyCallers::Anyone => None,
+                VerifyCallers::Known => Some(self.verify.certificates.clone()),
+            },
             audit_failed_identifiers: self.audit.failed_identifiers,
         })
     }

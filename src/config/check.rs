@@ -6,7 +6,7 @@ use std::{fmt::Display, time::Duration};
 
 use url::{Host, Url};
 
-use super::{ClientSettings, Settings, Span};
+use super::{ClientSettings, Settings, Span, VerifyCallers};
 use crate::domain::{
     account::Role,
     id::ClientId,
@@ -27,6 +27,7 @@ pub fn violations(settings: &Settings) -> Vec<String> {
     }
     check.custom_claims(settings);
     check.admin(settings);
+    check.verify(settings);
     check.violations
 }
 
@@ -89,6 +90,12 @@ impl Check {
         self.span("revocation.fresh_for", s.revocation.fresh_for, millis(100), mins(1));
         self.span("revocation.catch_up", s.revocation.catch_up, millis(1), secs(5));
         self.span("revocation.staleness_budget", s.revocation.staleness_budget, secs(1), mins(60));
+        self.span("revocation.watch_heartbeat", s.revocation.watch_heartbeat, millis(100), mins(1));
+        self.span("revocation.watch_lifetime", s.revocation.watch_lifetime, secs(10), days(1));
+        self.span("revocation.watch_patience", s.revocation.watch_patience, millis(100), mins(5));
+        self.number("revocation.watchers_max", s.revocation.watchers_max, 1, 100_000);
+        let per_peer = s.revocation.watchers_max_per_peer;
+        self.number("revocation.watchers_max_per_peer", per_peer, 1, 100_000);
         self.span("sweep.interval", s.sweep.interval, secs(1), days(1));
         self.number("sweep.batch", s.sweep.batch, 1, 100_000);
         self.span("admin.watch_lifetime", s.admin.watch_lifetime, secs(10), days(1));
@@ -255,14 +262,26 @@ impl Check {
             let rule = "must be among the audiences of a client, or no administrator gets a token";
             self.refuse("admin.audience", audience, rule);
         }
-        if !s.admin.certificates.is_empty() && s.tls.client_ca.is_none() {
-            let names = s.admin.certificates.join(" ");
-            self.refuse("admin.certificates", &names, "needs tls.client_ca");
+        self.certificates("admin.certificates", &s.admin.certificates, s);
+    }
+
+    fn verify(&mut self, s: &Settings) {
+        let names = &s.verify.certificates;
+        self.certificates("verify.certificates", names, s);
+        if !names.is_empty() && s.verify.callers == VerifyCallers::Anyone {
+            let rule = "says nothing while verify.callers is \"anyone\"";
+            self.refuse("verify.certificates", &names.join(" "), rule);
         }
-        if let Some(name) = s.admin.certificates.iter().find(|name| !is_certificate_name(name)) {
+    }
+
+    fn certificates(&mut self, setting: &str, names: &[String], s: &Settings) {
+        if !names.is_empty() && s.tls.client_ca.is_none() {
+            self.refuse(setting, &names.join(" "), "needs tls.client_ca");
+        }
+        if let Some(name) = names.iter().find(|name| !is_certificate_name(name)) {
             let rule =
                 "must be a DNS name in lower case, or a URI, of 1 to 255 printable characters";
-            self.refuse("admin.certificates", name, rule);
+            self.refuse(setting, name, rule);
         }
     }
 

@@ -20,7 +20,9 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use confique::Config;
 use serde::{Deserialize, Serialize};
 
-pub use values::{AccessType, DatabaseUrl, LogFormat, Networks, OnStale, Rotation, Span};
+pub use values::{
+    AccessType, DatabaseUrl, LogFormat, Networks, OnStale, Rotation, Span, VerifyCallers,
+};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Config, Serialize)]
@@ -88,6 +90,10 @@ pub struct Settings {
     /// The threads that sign and hash, apart from those that serve.
     #[config(nested)]
     pub workers: WorkerSettings,
+
+    /// Who may ask for verdicts on tokens.
+    #[config(nested)]
+    pub verify: VerifySettings,
 
     /// Following the revocation log.
     #[config(nested)]
@@ -517,6 +523,21 @@ pub struct WorkerSettings {
     pub keep_memory: Span,
 }
 
+/// Who may call Verify, BatchVerify and WatchRevocations.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct VerifySettings {
+    /// "anyone" who reaches the listener, or "known": service clients with an
+    /// access token of their own, and the holders of verify.certificates.
+    #[config(env = "TOKENWARD_VERIFY_CALLERS", default = "anyone")]
+    pub callers: VerifyCallers,
+
+    /// DNS and URI names (SAN) in client certificates whose holders may, without
+    /// any token. Needs tls.client_ca.
+    #[config(default = [])]
+    pub certificates: Vec<String>,
+}
+
 /// Following the revocation log.
 #[derive(Clone, Debug, Config, Serialize)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
@@ -546,6 +567,31 @@ pub struct RevocationSettings {
     /// at the risk of accepting revoked tokens).
     #[config(env = "TOKENWARD_REVOCATION_ON_STALE", default = "fail_closed")]
     pub on_stale: OnStale,
+
+    /// How long WatchRevocations keeps silent at most.
+    /// Range: 100ms to 1m.
+    #[config(env = "TOKENWARD_REVOCATION_WATCH_HEARTBEAT", default = "1s")]
+    pub watch_heartbeat: Span,
+
+    /// How long it lasts before the watcher has to come again.
+    /// Range: 10s to 1day.
+    #[config(env = "TOKENWARD_REVOCATION_WATCH_LIFETIME", default = "10m")]
+    pub watch_lifetime: Span,
+
+    /// A watcher that does not read for so long is cut off.
+    /// Range: 100ms to 5m.
+    #[config(env = "TOKENWARD_REVOCATION_WATCH_PATIENCE", default = "10s")]
+    pub watch_patience: Span,
+
+    /// Watchers at a time. One more is refused with RESOURCE_EXHAUSTED.
+    /// Range: 1 to 100000.
+    #[config(env = "TOKENWARD_REVOCATION_WATCHERS_MAX", default = 1_024)]
+    pub watchers_max: u32,
+
+    /// Of these, those of one address (of one /64 in IPv6).
+    /// Range: 1 to 100000.
+    #[config(env = "TOKENWARD_REVOCATION_WATCHERS_MAX_PER_PEER", default = 128)]
+    pub watchers_max_per_peer: u32,
 }
 
 /// Removal of rows whose time is over.

@@ -154,6 +154,16 @@ pub enum OnStale {
     FailOpen,
 }
 
+/// Who may ask for verdicts on tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerifyCallers {
+    /// Whoever reaches the listener.
+    Anyone,
+    /// Service clients and named certificates.
+    Known,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

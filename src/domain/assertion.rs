@@ -86,6 +86,14 @@ impl<'a> Assertion<'a> {
     }
 }
 
+/// The client that a text says it is an assertion of: only to know whose keys
+/// to check it with.
+pub fn claimed_client(text: &str) -> Option<ClientId> {
+    let payload = text.split('.').nth(1).filter(|_| text.len() <= TOKEN_MAX_LEN)?;
+    let claims = StrictObject::parse(&decode(payload).ok()?).ok()?;
+    ClientId::parse(claims.string("sub").ok()?).ok()
+}
+
 /// base64url without padding, in its one canonical spelling.
 fn decode(segment: &str) -> Result<Vec<u8>, InvalidAssertion> {
     URL_SAFE_NO_PAD.decode(segment).map_err(|_| InvalidAssertion)
@@ -186,6 +194,20 @@ mod tests {
         assert!(accepts(&header(), &with(claims(), "anything", json!({ "else": 1 }))));
         for name in ["iat", "nbf"] {
             assert!(accepts(&header(), &with(claims(), name, json!(NOW + 60))), "{name}");
+        }
+    }
+
+    #[test]
+    fn whose_it_says_that_it_is_can_be_read_before_it_is_checked() {
+        let name =
+            |claims: &Value| claimed_client(&text(&header(), claims)).map(|id| id.to_string());
+        assert_eq!(name(&claims()).as_deref(), Some("worker"));
+        assert_eq!(name(&with(claims(), "sub", json!("no client"))), None);
+        assert_eq!(name(&with(claims(), "sub", json!(1))), None);
+        assert_eq!(name(&without(claims(), "sub")), None);
+        let long = format!("{}{}", text(&header(), &claims()), "A".repeat(TOKEN_MAX_LEN));
+        for bad in ["", ".", "a.b", "a.!.c", "a.bnVsbA.c", &long] {
+            assert_eq!(claimed_client(bad), None, "{bad:.20}");
         }
     }
 

@@ -153,6 +153,9 @@ actions! {
     RotateClientSecret = "ROTATE_CLIENT_SECRET";
     /// A client asked for a token of its own. Told in lines only.
     IssueClientToken = "ISSUE_CLIENT_TOKEN";
+    /// A client wanted to know about a token. Told in lines only, and only when
+    /// it could not prove who it is.
+    Introspect = "INTROSPECT";
 }
 
 /// How it ended.

@@ -31,6 +31,9 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Rs256, Self::Es256];
+
     /// The `alg` header.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -54,6 +54,13 @@ pub enum AuthError {
         retry_after: Duration,
     },
 
+    /// A watcher did not read what it was told, and was cut off.
+    #[error("what was told was not read in time: watch again from the last number")]
+    SlowWatcher {
+        /// When trying again makes sense.
+        retry_after: Duration,
+    },
+
     /// A one-time token for the same was issued a moment ago, and still counts.
     #[error("a token was issued a moment ago: use it, or try again later")]
     IssuedRecently {
@@ -191,6 +198,10 @@ pub enum Denial {
     /// The caller's token is that of a client.
     #[error("the call is for users, and the token is a client's own")]
     NotAUser,
+    /// `verify.callers` is "known", and the caller is neither a service client
+    /// nor one of `verify.certificates`.
+    #[error("only service clients and named certificates may ask for verdicts")]
+    NotAVerifier,
 }
 
 /// What stands in the way.
@@ -205,6 +216,9 @@ pub enum Obstacle {
     /// The client is one of `[clients]`.
     #[error("the client stands in the configuration, and is changed there")]
     ClientConfigured,
+    /// The revocation log that a watcher was following is not there any more.
+    #[error("the revocation log is another one: start over from its beginning")]
+    LogReplaced,
 }
 
 /// What is out of reach.

@@ -200,6 +200,9 @@ pub struct Policy {
     pub registration: bool,
     /// Who administers.
     pub admin: AdminPolicy,
+    /// The names in client certificates whose holders may ask for verdicts on
+    /// tokens, as service clients may; `None`: everybody may.
+    pub known_verifiers: Option<Vec<String>>,
     /// Does the audit log say by which identifier a login has failed?
     pub audit_failed_identifiers: bool,
 }

@@ -6,23 +6,32 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     domain::{error::AuthError, password::Password},
+    peers::PeerNames,
     service::Auth,
 };
 
 use super::{
     convert,
     pb::auth::{self as pb, auth_service_server::AuthService, revoke_request::Target},
-    request::{bearer, caller},
+    request::{bearer, caller, peer},
+    watch::{Updates, Watches},
 };
 
 /// The service as gRPC sees it.
 pub(super) struct AuthEdge {
     auth: Arc<Auth>,
+    watches: Watches,
 }
 
 impl AuthEdge {
-    pub(super) fn new(auth: Arc<Auth>) -> Self {
-        Self { auth }
+    pub(super) fn new(auth: Arc<Auth>, watches: Watches) -> Self {
+        Self { auth, watches }
+    }
+
+    /// Lets the caller ask for verdicts, if they may.
+    async fn verifier<T>(&self, request: &Request<T>) -> Result<(), AuthError> {
+        let names = request.extensions().get::<PeerNames>();
+        self.auth.verifier(bearer(request.metadata())?, names).await
     }
 }
 
@@ -61,6 +70,7 @@ impl AuthService for AuthEdge {
         &self,
         request: Request<pb::VerifyRequest>,
     ) -> Result<Response<pb::VerifyResponse>, Status> {
+        self.verifier(&request).await?;
         let question = convert::question(request.into_inner())?;
         let verdict = self.auth.verify(&question).await?;
         Ok(Response::new(verdict.into()))
@@ -70,6 +80,7 @@ impl AuthService for AuthEdge {
         &self,
         request: Request<pb::BatchVerifyRequest>,
     ) -> Result<Response<pb::BatchVerifyResponse>, Status> {
+        self.verifier(&request).await?;
         let questions = request.into_inner().requests.into_iter().map(convert::question);
         let questions = questions.collect::<Result<Vec<_>, AuthError>>()?;
         let verdicts = self.auth.batch_verify(&questions).await?;
@@ -94,6 +105,20 @@ impl AuthService for AuthEdge {
             None => return Err(AuthError::invalid("target", "must be given").into()),
         };
         Ok(Response::new(pb::RevokeResponse { revocation_seq }))
+    }
+
+    type WatchRevocationsStream = Updates;
+
+    async fn watch_revocations(
+        &self,
+        request: Request<pb::WatchRevocationsRequest>,
+    ) -> Result<Response<Updates>, Status> {
+        self.verifier(&request).await?;
+        let share = self.watches.place(peer(request.extensions()))?;
+        let request_id = caller(&request).request_id;
+        let from = request.into_inner().try_into()?;
+        let watch = self.auth.watch_revocations(from, self.watches.heartbeat()).await?;
+        Ok(Response::new(self.watches.stream(watch, share, request_id)))
     }
 
     async fn get_jwks(

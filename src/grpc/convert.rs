@@ -18,7 +18,8 @@ use crate::{
     },
     service::{
         change_password::{ChangePasswordRequest, ChangedPassword},
-        client_token::{ClientProof, ClientTokenRequest},
+        client_auth::{ClientCredentials, ClientProof},
+        client_token::ClientTokenRequest,
         index::Needs,
         login::{LoggedIn, LoginRequest},
         profile::ProfileRequest,
@@ -56,12 +57,8 @@ impl From<pb::IssueClientTokenRequest> for ClientTokenRequest {
             Credentials::ClientSecret(secret) => ClientProof::Secret(secret.into()),
             Credentials::ClientAssertion(text) => ClientProof::Assertion(text.into()),
         });
-        Self {
-            client_id: request.client_id,
-            proof,
-            audience: request.audience,
-            scope: request.scope,
-        }
+        let credentials = ClientCredentials { client_id: request.client_id, proof };
+        Self { credentials, audience: request.audience, scope: request.scope }
     }
 }
 
@@ -163,7 +160,7 @@ impl From<Verdict> for pb::VerifyResponse {
             claims: verdict.claims.map(Into::into),
             revocation,
             revocation_seq: verdict.revocation_seq,
-            staleness: prost_types::Duration::try_from(verdict.staleness).ok(),
+            staleness: duration(verdict.staleness),
         }
     }
 }
@@ -262,6 +259,11 @@ pub(super) fn texts<T>(values: &[T], text: fn(&T) -> &str) -> Vec<String> {
 pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     let nanos = at.micros().rem_euclid(1_000_000).saturating_mul(1_000);
     prost_types::Timestamp { seconds: at.seconds(), nanos: i32::try_from(nanos).unwrap_or(0) }
+}
+
+/// `None` for more than the message can hold.
+pub(super) fn duration(span: Duration) -> Option<prost_types::Duration> {
+    span.try_into().ok()
 }
 
 /// A span of time that is none of the odd ones which the message can hold.

@@ -17,6 +17,7 @@ pub mod pb;
 mod reflection;
 mod request;
 pub mod status;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,6 +33,9 @@ use crate::{
 
 use edge::Edge;
 use pb::auth::auth_service_server::AuthServiceServer;
+use watch::Watches;
+
+pub use watch::WatchOptions;
 
 /// What can be set about the gRPC edge.
 #[derive(Clone, Debug)]
@@ -47,6 +51,8 @@ pub struct GrpcOptions {
     pub trusted_proxies: Vec<IpNet>,
     /// How long a stream of audit events lasts.
     pub watch_lifetime: Duration,
+    /// The bounds of `WatchRevocations`.
+    pub watch: WatchOptions,
     /// Whether reflection (v1 and v1alpha) is served.
     pub reflection: bool,
     /// Ends open streams, so that they do not hold up a drain.
@@ -95,7 +101,8 @@ pub fn router(
     let shutdown = &options.shutdown;
     let mut services = Routes::new(health::server(readiness, shutdown.clone()));
     if surface.has_public() {
-        let service = AuthServiceServer::new(auth::AuthEdge::new(Arc::clone(auth)));
+        let watches = Watches::new(&options.watch, shutdown.clone());
+        let service = AuthServiceServer::new(auth::AuthEdge::new(Arc::clone(auth), watches));
         services =
             services.add_service(service.max_decoding_message_size(options.max_message_bytes));
     }

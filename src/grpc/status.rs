@@ -52,6 +52,7 @@ pub fn answer(error: &AuthError) -> Answer {
         }
         AuthError::Overloaded { .. } => (Code::ResourceExhausted, "OVERLOADED"),
         AuthError::Throttled { .. } => (Code::ResourceExhausted, "LOGIN_THROTTLED"),
+        AuthError::SlowWatcher { .. } => (Code::ResourceExhausted, "SLOW_WATCHER"),
         AuthError::IssuedRecently { .. } => (Code::ResourceExhausted, "ISSUED_RECENTLY"),
         AuthError::Unavailable { outage, .. } => (Code::Unavailable, outage_reason(*outage)),
         AuthError::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
@@ -73,6 +74,7 @@ pub fn answer(error: &AuthError) -> Answer {
         retry_after: match error {
             AuthError::Overloaded { retry_after, .. }
             | AuthError::Throttled { retry_after }
+            | AuthError::SlowWatcher { retry_after }
             | AuthError::IssuedRecently { retry_after } => Some(*retry_after),
             AuthError::Unavailable { .. } => Some(RETRY_AFTER_OUTAGE),
             _ => None,
@@ -107,6 +109,7 @@ fn denial_reason(denial: Denial) -> &'static str {
         Denial::NotOwnSessions => "NOT_OWN_SESSIONS",
         Denial::ScopeNotAllowed => "SCOPE_NOT_ALLOWED",
         Denial::NotAUser => "NOT_A_USER",
+        Denial::NotAVerifier => "NOT_A_VERIFIER",
     }
 }
 
@@ -115,6 +118,7 @@ fn obstacle_reason(obstacle: Obstacle) -> &'static str {
         Obstacle::LastAdministrator => "LAST_ADMINISTRATOR",
         Obstacle::UserDisabled => "USER_DISABLED",
         Obstacle::ClientConfigured => "CLIENT_CONFIGURED",
+        Obstacle::LogReplaced => "LOG_REPLACED",
     }
 }
 
@@ -271,18 +275,24 @@ mod tests {
             D::NotOwnSessions,
             D::ScopeNotAllowed,
             D::NotAUser,
+            D::NotAVerifier,
         ];
         errors.extend(denials.map(AuthError::PermissionDenied));
         errors.push(AuthError::AlreadyExists("username"));
         errors.push(AuthError::NotFound("user"));
         errors.push(AuthError::Conflict("user"));
-        let obstacles =
-            [Obstacle::LastAdministrator, Obstacle::UserDisabled, Obstacle::ClientConfigured];
+        let obstacles = [
+            Obstacle::LastAdministrator,
+            Obstacle::UserDisabled,
+            Obstacle::ClientConfigured,
+            Obstacle::LogReplaced,
+        ];
         errors.extend(obstacles.map(AuthError::FailedPrecondition));
         let retry_after = Duration::from_millis(1500);
         errors.push(AuthError::Overloaded { work: "password hashing", retry_after });
         errors.push(AuthError::Throttled { retry_after: Duration::from_mins(15) });
         errors.push(AuthError::IssuedRecently { retry_after });
+        errors.push(AuthError::SlowWatcher { retry_after });
         errors.extend(
             outages.map(|outage| AuthError::Unavailable { outage, fault: Fault::from(SECRET) }),
         );

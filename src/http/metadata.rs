@@ -1,9 +1,8 @@
 //! Issuer metadata: where the keys are (RFC 8414, `OpenID` Connect Discovery).
 //!
-//! The document says what Kubernetes says of its own tokens-only issuer: what
-//! both specifications require, as far as it is true here. There is no
-//! authorization endpoint and no grant to advertise, and empty arrays would
-//! be wrong (RFC 8414 section 3.2).
+//! The document says what both specifications require, as far as it is true
+//! here, and what [`super::oauth`] serves. There is no authorization endpoint,
+//! and empty arrays would be wrong (RFC 8414 section 3.2).
 
 use std::collections::BTreeSet;
 
@@ -16,16 +15,19 @@ use bytes::Bytes;
 use serde_json::json;
 use url::Url;
 
-use super::jwks;
+use crate::domain::client_keys::Algorithm;
 
-const JWKS: &str = "/.well-known/jwks.json";
+use super::{jwks, oauth};
+
+/// The name of the key set.
+pub(super) const JWKS: &str = "/.well-known/jwks.json";
 const NAMES: [&str; 2] =
     ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
 
-/// Where the key set is served: always at the root, and under the issuer's
-/// path, for proxies that keep the path.
-pub(super) fn jwks_paths(issuer: &str) -> BTreeSet<String> {
-    [JWKS.to_owned(), format!("{}{JWKS}", path_of(issuer))].into()
+/// Where the thing of a name is served: always at the root, and under the
+/// issuer's path, for proxies that keep the path.
+pub(super) fn places(issuer: &str, name: &str) -> BTreeSet<String> {
+    [name.to_owned(), format!("{}{name}", path_of(issuer))].into()
 }
 
 /// Where the document is served. For an issuer with a path that is the name
@@ -39,9 +41,22 @@ pub(super) fn paths(issuer: &str) -> BTreeSet<String> {
 
 /// The document, made once: nothing of a request goes into it.
 pub(super) fn document(issuer: &str) -> Bytes {
+    let at = |name| format!("{}{name}", issuer.trim_end_matches('/'));
+    let algorithms = Algorithm::ALL.map(Algorithm::as_str);
+    let with_public_clients: Vec<_> = oauth::AUTH_METHODS.into_iter().chain(["none"]).collect();
     let document = json!({
         "issuer": issuer,
-        "jwks_uri": format!("{}{JWKS}", issuer.trim_end_matches('/')),
+        "jwks_uri": at(JWKS),
+        "token_endpoint": at(oauth::TOKEN),
+        "grant_types_supported": oauth::GRANT_TYPES,
+        "token_endpoint_auth_methods_supported": with_public_clients,
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_endpoint": at(oauth::INTROSPECT),
+        "introspection_endpoint_auth_methods_supported": oauth::AUTH_METHODS,
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint": at(oauth::REVOKE),
+        "revocation_endpoint_auth_methods_supported": with_public_clients,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
@@ -78,6 +93,19 @@ mod tests {
             concat!(
                 r#"{"issuer":"https://auth.example","#,
                 r#""jwks_uri":"https://auth.example/.well-known/jwks.json","#,
+                r#""token_endpoint":"https://auth.example/oauth2/token","#,
+                r#""grant_types_supported":["refresh_token","client_credentials"],"#,
+                r#""token_endpoint_auth_methods_supported":["client_secret_basic","#,
+                r#""client_secret_post","private_key_jwt","none"],"#,
+                r#""token_endpoint_auth_signing_alg_values_supported":["RS256","ES256"],"#,
+                r#""introspection_endpoint":"https://auth.example/oauth2/introspect","#,
+                r#""introspection_endpoint_auth_methods_supported":["client_secret_basic","#,
+                r#""client_secret_post","private_key_jwt"],"#,
+                r#""introspection_endpoint_auth_signing_alg_values_supported":["RS256","ES256"],"#,
+                r#""revocation_endpoint":"https://auth.example/oauth2/revoke","#,
+                r#""revocation_endpoint_auth_methods_supported":["client_secret_basic","#,
+                r#""client_secret_post","private_key_jwt","none"],"#,
+                r#""revocation_endpoint_auth_signing_alg_values_supported":["RS256","ES256"],"#,
                 r#""response_types_supported":["id_token"],"#,
                 r#""subject_types_supported":["public"],"#,
                 r#""id_token_signing_alg_values_supported":["RS256"]}"#,
@@ -90,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_issuer_without_a_path_has_two_documents() {
-        assert_eq!(sorted(jwks_paths("https://auth.example")), ["/.well-known/jwks.json"]);
+        assert_eq!(sorted(places("https://auth.example", JWKS)), [JWKS]);
         let names =
             ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
         assert_eq!(sorted(paths("https://auth.example")), names);
@@ -101,7 +129,7 @@ mod tests {
     #[test]
     fn an_issuer_with_a_path_has_both_forms_too() {
         assert_eq!(
-            sorted(jwks_paths("https://example.org/a")),
+            sorted(places("https://example.org/a", JWKS)),
             ["/.well-known/jwks.json", "/a/.well-known/jwks.json"]
         );
         assert_eq!(
@@ -121,7 +149,7 @@ mod tests {
     fn odd_paths_do_not_become_route_parameters() {
         for issuer in ["https://e.org/:x/*y", "https://e.org/{a}", "https://e.org/a{b}c/"] {
             let mut router = axum::Router::<()>::new().without_v07_checks();
-            for path in paths(issuer).into_iter().chain(jwks_paths(issuer)) {
+            for path in paths(issuer).into_iter().chain(places(issuer, JWKS)) {
                 assert!(!path.contains('{'), "{path}");
                 router = router.route(&path, axum::routing::get(async || "ok"));
             }

@@ -1,19 +1,21 @@
-//! The HTTP edge: public keys, metadata, probes, metrics.
+//! The HTTP edge: public keys, metadata, OAuth, probes, metrics.
 //!
-//! Nothing here reads the database, and nothing depends on what a request
-//! says about its host, so answers are the same for everybody.
+//! Nothing depends on what a request says about its host, and nothing but
+//! OAuth reads the database.
 
 mod conditional;
+mod failure;
 mod jwks;
 mod metadata;
 mod metrics;
+mod oauth;
 mod probes;
 mod problem;
 
 use std::{any::Any, collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::{Request, State},
     http::{HeaderValue, header},
@@ -23,6 +25,7 @@ use axum::{
 };
 use ipnet::IpNet;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Level;
 
 use crate::{
     arrival::{Arrivals, REQUEST_ID, TrustedProxies},
@@ -30,6 +33,7 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
+use failure::Failure;
 use problem::Problem;
 
 /// What can be set about the HTTP edge.
@@ -55,15 +59,16 @@ pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: HttpOptions) 
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
         .with_state(readiness);
-    let keys =
-        routes(metadata::jwks_paths(&issuer), || get(jwks::document).options(jwks::preflight));
+    let keys = routes(metadata::places(&issuer, metadata::JWKS), || {
+        get(jwks::document).options(jwks::preflight)
+    });
     let documents = routes(metadata::paths(&issuer), || get(metadata::serve));
     let metrics = options.metrics.map_or_else(Router::new, |metrics| {
         Router::new().route("/metrics", get(metrics::serve)).with_state(metrics)
     });
     probes
         .merge(metrics)
-        .merge(keys.with_state(auth))
+        .merge(keys.merge(oauth::router(&issuer)).with_state(auth))
         .merge(documents.with_state(metadata::document(&issuer)))
         .fallback(async || Problem::NOT_FOUND)
         .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED)
@@ -87,25 +92,34 @@ struct Edge {
     request_timeout: Duration,
 }
 
-/// Names every request, bounds it in time, and forbids guessing at any
-/// answer's type.
+/// Names every request, bounds it in time, logs its failure, and forbids
+/// guessing at any answer's type.
 async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let limit = edge.request_timeout;
     let arrival = edge.arrivals.receive(request.headers(), request.extensions(), limit);
-    let id = arrival.id.clone();
-    request.extensions_mut().insert(arrival);
+    let uri = request.uri().clone();
+    request.extensions_mut().insert(arrival.clone());
     let mut response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::TIMED_OUT.into_response(),
+        Err(_) => failed(Level::WARN, "timed_out", "it took too long", Problem::TIMED_OUT),
     };
+    if let Some(failure) = response.extensions().get::<Failure>() {
+        let took = edge.arrivals.age(&arrival);
+        failure.log(&uri, response.status().as_u16(), &arrival, took);
+    }
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-    response.headers_mut().insert(REQUEST_ID, id);
+    response.headers_mut().insert(REQUEST_ID, arrival.id);
     response
 }
 
 /// The panic's own message stands on standard error, where the hook put it.
 fn panicked(_: Box<dyn Any + Send>) -> Response<Body> {
-    tracing::error!(target: "tokenward::http", "the handler panicked");
-    Problem::INTERNAL.into_response()
+    failed(Level::ERROR, "internal", "the handler panicked", Problem::INTERNAL)
+}
+
+/// Only what has a handler takes time or panics, so the path in the log is one
+/// of ours.
+fn failed(level: Level, reason: &'static str, cause: &str, problem: Problem) -> Response {
+    (Extension(Failure { level, reason, cause: cause.to_owned() }), problem).into_response()
 }

@@ -4,6 +4,7 @@
 //! writers are the follower and calls that revoke something themselves.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -119,6 +120,10 @@ impl Knowledge {
     }
 }
 
+/// Entries that are kept for watchers. One that is further behind reads the
+/// store.
+const RECENT_MAX: usize = 4_096;
+
 #[derive(Default)]
 struct State {
     /// `None` until the log was loaded for the first time, and again while a
@@ -127,6 +132,10 @@ struct State {
     /// What this process wrote and has not read back yet: a load that began
     /// before the write must not forget it.
     own: Vec<Revocation>,
+    /// The newest entries that the log has shown, in order and without gaps.
+    recent: VecDeque<Revocation>,
+    /// How often the log was loaded from its beginning.
+    loads: u64,
 }
 
 impl State {
@@ -271,6 +280,31 @@ impl LiveIndex {
         self.read(|known| self.age_of(known))
     }
 
+    // What follows is for watchers.
+
+    /// Which load of the log this is. Another one: the log was replaced.
+    pub(super) fn load_number(&self) -> u64 {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).loads
+    }
+
+    /// At most `limit` entries after `seq`, in order. `None`: so far back, only
+    /// the store knows.
+    pub(super) fn entries_after(&self, seq: i64, limit: usize) -> Option<Vec<Revocation>> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let newest = state.known.as_ref().map_or(0, Knowledge::seq);
+        let oldest = state.recent.front().map_or(i64::MAX, |entry| entry.seq);
+        if seq < newest && seq.saturating_add(1) < oldest {
+            return None;
+        }
+        let after = state.recent.partition_point(|entry| entry.seq <= seq);
+        Some(state.recent.iter().skip(after).take(limit).cloned().collect())
+    }
+
+    /// Is told of every look at the log that succeeds.
+    pub(super) fn looks(&self) -> watch::Receiver<u64> {
+        self.looks.subscribe()
+    }
+
     // What follows is for the follower.
 
     /// Resolves when a call wants a look sooner than the interval.
@@ -280,7 +314,11 @@ impl LiveIndex {
 
     /// Puts complete knowledge in place.
     pub(super) fn replace(&self, knowledge: Knowledge) {
-        self.change(|state| state.known = Some(knowledge));
+        self.change(|state| {
+            state.known = Some(knowledge);
+            state.recent.clear();
+            state.loads += 1;
+        });
         self.announce_look();
     }
 
@@ -297,6 +335,9 @@ impl LiveIndex {
             }
             known.head.max_access_lifetime_s = head.max_access_lifetime_s;
             known.looked_at = looked_at;
+            state.recent.extend(entries.iter().cloned());
+            let excess = state.recent.len().saturating_sub(RECENT_MAX);
+            state.recent.drain(..excess);
         });
         self.announce_look();
     }

@@ -8,12 +8,14 @@
 mod administrator;
 pub mod audit;
 pub mod change_password;
+pub mod client_auth;
 pub mod client_profile;
 pub mod client_token;
 pub mod clients;
 pub mod follow;
 pub mod import;
 pub mod index;
+pub mod introspect;
 pub mod keys;
 mod lanes;
 pub mod login;
@@ -30,7 +32,9 @@ mod throttle;
 pub mod tokens;
 pub mod update_user;
 pub mod users;
+pub mod verifier;
 pub mod verify;
+pub mod watch;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     crypto::port::KeyPurpose,
     domain::{
-        audit::Actor,
+        audit::{Action, Actor},
         claims::RefreshClaims,
         clock::Timestamp,
         error::{AuthError, Fault, Refusal},
@@ -26,7 +26,7 @@ use crate::{
     store::port::{Rotate, Rotated},
 };
 
-use super::{Auth, Caller, tokens::TokenPair};
+use super::{Auth, Caller, client_auth::ClientCredentials, tokens::TokenPair};
 
 /// What a refresh gave.
 #[derive(Clone, Debug)]
@@ -40,6 +40,18 @@ pub struct Refreshed {
 }
 
 impl Auth {
+    /// Exchanges a refresh token for a client that has to prove who it is,
+    /// unless it is a public one.
+    pub async fn refresh_for(
+        &self,
+        credentials: &ClientCredentials,
+        token: SecretString,
+        caller: &Caller,
+    ) -> Result<Refreshed, AuthError> {
+        let client = self.identify_client(credentials, Action::Refresh, caller, self.now()).await?;
+        self.refresh(token, client.id().as_str(), caller).await
+    }
+
     /// Exchanges a refresh token, presented by the client of that name
     /// (empty: the default client).
     pub async fn refresh(

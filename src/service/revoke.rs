@@ -12,11 +12,11 @@
 use crate::{
     crypto::port::KeyPurpose,
     domain::{
-        audit::{Actor, Origin},
-        claims::{AccessClaims, RefreshClaims, Subject},
+        audit::{Action, Actor, Origin},
+        claims::{AccessClaims, RefreshClaims},
         clock::Timestamp,
         error::{AuthError, Denial, Refusal},
-        id::{SessionId, UserId},
+        id::{ClientId, SessionId, UserId},
         revocation::Reason,
         token::{CompactToken, TokenType},
     },
@@ -25,7 +25,28 @@ use crate::{
 
 pub use crate::store::port::RevokeTarget;
 
-use super::{Administrator, Auth, Caller, index::Knowledge, verify::acting_user};
+use super::{
+    Administrator, Auth, Caller, client_auth::ClientCredentials, index::Knowledge,
+    verify::acting_user,
+};
+
+/// How it ended that a client wanted a token to be revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevokedByClient {
+    /// The token is worth nothing, now or since long ago.
+    Dead,
+    /// It is the client's own access token and lives on: it names no session
+    /// that could end.
+    NotRevocable,
+}
+
+/// What a token of ours says about whose it is.
+struct Issued {
+    issuer: String,
+    client_id: ClientId,
+    session: Option<SessionId>,
+    expires_at: Timestamp,
+}
 
 impl Auth {
     /// Ends the session of a token, whatever the token's kind or age, as
@@ -36,7 +57,7 @@ impl Auth {
             return Err(AuthError::invalid("token", "must not be empty"));
         }
         let now = self.now();
-        let Some(session) = self.session_of(token, now)? else {
+        let Some(session) = self.issued(token, now)?.and_then(|issued| issued.session) else {
             return self.index.read(Knowledge::seq);
         };
         let (target, origin) = (RevokeTarget::Session(session), caller.acting_as(Actor::Bearer));
@@ -44,6 +65,30 @@ impl Auth {
         // What was revoked long ago is answered with the newest number, as what
         // was never ours is.
         Ok(self.index.read(Knowledge::seq)?.max(seq.unwrap_or_default()))
+    }
+
+    /// Ends the session of a token that was issued to the client which asks for
+    /// it (RFC 7009). Whatever is no token of ours is as good as revoked.
+    pub async fn revoke_for_client(
+        &self,
+        credentials: &ClientCredentials,
+        token: &str,
+        caller: &Caller,
+    ) -> Result<RevokedByClient, AuthError> {
+        let (now, action) = (self.now(), Action::RevokeSession);
+        let client = self.identify_client(credentials, action, caller, now).await?;
+        let Some(issued) = self.issued(token, now)? else { return Ok(RevokedByClient::Dead) };
+        if issued.client_id != *client.id() {
+            return Err(AuthError::Unauthenticated(Refusal::ClientMismatch));
+        }
+        if let Some(session) = issued.session {
+            let (target, origin) =
+                (RevokeTarget::Session(session), caller.acting_as(client.actor()));
+            self.revoke_for(target, Reason::Logout, origin).await?;
+        } else if now < issued.expires_at {
+            return Ok(RevokedByClient::NotRevocable);
+        }
+        Ok(RevokedByClient::Dead)
     }
 
     /// Ends one session of the caller's user. What is somebody else's is
@@ -107,9 +152,9 @@ impl Auth {
         Ok(Some(entry.seq))
     }
 
-    /// The session that a token of ours names. That of a client names none: it
-    /// dies by its time, or when an administrator says so.
-    fn session_of(&self, text: &str, now: Timestamp) -> Result<Option<SessionId>, AuthError> {
+    /// Whose a token of ours is, whatever its kind or age. That of a client
+    /// names no session: it dies by its time, or when an administrator says so.
+    fn issued(&self, text: &str, now: Timestamp) -> Result<Option<Issued>, AuthError> {
         let Ok(token) = CompactToken::parse(text) else {
             return Ok(None);
         };
@@ -117,23 +162,37 @@ impl Auth {
         if self.index.kills_key(&token.kid)? {
             return Ok(None);
         }
-        let (issuer, session) = match (self.keys.check(&token, now), token.token_type) {
+        let issued = match (self.keys.check(&token, now), token.token_type) {
             (Some(KeyPurpose::Access), TokenType::Access(_)) => {
-                match AccessClaims::parse(token.payload()) {
-                    Ok(AccessClaims { issuer, subject: Subject::User(user), .. }) => {
-                        (issuer, user.session_id)
-                    }
-                    _ => return Ok(None),
-                }
+                AccessClaims::parse(token.payload()).map(Issued::from)
             }
             (Some(KeyPurpose::Refresh), TokenType::Refresh) => {
-                match RefreshClaims::parse(token.payload()) {
-                    Ok(claims) => (claims.issuer, claims.session_id),
-                    Err(_) => return Ok(None),
-                }
+                RefreshClaims::parse(token.payload()).map(Issued::from)
             }
             _ => return Ok(None),
         };
-        Ok(Some(session).filter(|_| issuer == self.policy.issuer))
+        Ok(issued.ok().filter(|issued| issued.issuer == self.policy.issuer))
+    }
+}
+
+impl From<AccessClaims> for Issued {
+    fn from(claims: AccessClaims) -> Self {
+        Self {
+            session: claims.user().map(|user| user.session_id),
+            issuer: claims.issuer,
+            client_id: claims.client_id,
+            expires_at: claims.expires_at,
+        }
+    }
+}
+
+impl From<RefreshClaims> for Issued {
+    fn from(claims: RefreshClaims) -> Self {
+        Self {
+            session: Some(claims.session_id),
+            issuer: claims.issuer,
+            client_id: claims.client_id,
+            expires_at: claims.expires_at,
+        }
     }
 }

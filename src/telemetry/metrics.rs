@@ -7,15 +7,20 @@
 
 use std::{
     fmt::{self, Write as _},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
+    collector::Collector,
+    encoding::{
+        DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeLabelValue, EncodeMetric as _,
+        LabelValueEncoder, text,
+    },
     metrics::{
         counter::Counter,
         family::Family,
-        gauge::Gauge,
+        gauge::{ConstGauge, Gauge},
         histogram::{Histogram, exponential_buckets},
         info::Info,
     },
@@ -30,6 +35,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub struct Metrics {
     registry: Registry,
     workers: WorkerMetrics,
+    revocations: RevocationCollector,
 }
 
 impl Metrics {
@@ -43,7 +49,19 @@ impl Metrics {
         let hashing = registry.sub_registry_with_prefix("hashing");
         workers.hashing.register(hashing, "password hashes");
         workers.memory.register(hashing);
-        Self { registry, workers }
+        let revocations = RevocationCollector::default();
+        registry.register_collector(Box::new(revocations.clone()));
+        Self { registry, workers, revocations }
+    }
+
+    /// Asks `known`, whenever somebody reads the metrics, what this process knows
+    /// of the revocation log; `None`: nothing yet.
+    pub fn revocations(
+        &self,
+        known: impl Fn() -> Option<RevocationKnowledge> + Send + Sync + 'static,
+    ) {
+        // Who came first stays: a process has one log.
+        drop(self.revocations.0.set(Box::new(known)));
     }
 
     /// What the worker threads record.
@@ -63,6 +81,54 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What is known of the revocation log at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct RevocationKnowledge {
+    /// How old it is.
+    pub staleness: Duration,
+    /// The newest entry.
+    pub seq: i64,
+    /// How many entries are held in memory.
+    pub entries: usize,
+}
+
+type Known = dyn Fn() -> Option<RevocationKnowledge> + Send + Sync;
+
+#[derive(Clone, Default)]
+struct RevocationCollector(Arc<OnceLock<Box<Known>>>);
+
+impl fmt::Debug for RevocationCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevocationCollector").finish_non_exhaustive()
+    }
+}
+
+impl Collector for RevocationCollector {
+    /// Nothing known is infinitely old, so that one rule for alarms will do.
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let known = self.0.get().and_then(|known| known());
+        let staleness = known.map_or(f64::INFINITY, |known| known.staleness.as_secs_f64());
+        let help = "How old this process's knowledge of the revocation log is.";
+        gauge(&mut encoder, "revocation_staleness", help, Some(&Unit::Seconds), staleness)?;
+        let help = "The newest entry of the revocation log that is known.";
+        gauge(&mut encoder, "revocation_seq", help, None, known.map_or(0, |known| known.seq))?;
+        let entries = known.map_or(0, |known| gauged(known.entries));
+        let help = "Entries of the revocation log that are held in memory.";
+        gauge(&mut encoder, "revocation_entries", help, None, entries)
+    }
+}
+
+fn gauge<N: EncodeGaugeValue + Copy>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    value: N,
+) -> fmt::Result {
+    let gauge = ConstGauge::new(value);
+    gauge.encode(encoder.encode_descriptor(name, help, unit, gauge.metric_type())?)
 }
 
 /// What the worker threads record.

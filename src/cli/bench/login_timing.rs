@@ -24,7 +24,7 @@ use super::{
     verdict,
 };
 use crate::{
-    config::Settings,
+    config::{Settings, Span},
     crypto::entropy::SystemEntropy,
     domain::{
         clock::{Clock as _, SystemClock},
@@ -43,6 +43,8 @@ Examples:
 /// How far medians may be apart, relative to the least.
 const SPREAD_MAX: f64 = 0.02;
 
+/// How long one login may take.
+const PATIENCE: Span = Span(Duration::from_mins(1));
 const PASSWORD: &str = "correct horse battery staple";
 const WRONG: &str = "correct horse battery stable";
 
@@ -138,7 +140,12 @@ struct ClassTimes {
 
 pub(super) async fn measure(args: &LoginTimingArgs) -> anyhow::Result<TimingReport> {
     let machine = Machine::this();
-    let scratch = Scratch::new(|settings| settings.throttle.enabled = false)?;
+    let scratch = Scratch::new(|settings| {
+        settings.throttle.enabled = false;
+        // A slow machine shall show in the report, and not end it.
+        settings.grpc.request_timeout = PATIENCE;
+        settings.workers.max_wait = PATIENCE;
+    })?;
     eprintln!("preparing users");
     prepare(&scratch).await?;
     let grid = scratch.settings().password.failure_grid.0;

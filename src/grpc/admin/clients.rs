@@ -12,7 +12,7 @@ use crate::{
         policy::{Audience, Rotation},
     },
     grpc::{
-        convert::{scopes, span, texts, timestamp},
+        convert::{duration, scopes, span, texts, timestamp},
         pb::admin::{self as pb, client_service_server::ClientService},
     },
     service::{
@@ -205,7 +205,6 @@ impl From<Client> for pb::Client {
             Rotation::On => pb::Rotation::On,
             Rotation::Off => pb::Rotation::Off,
         };
-        let duration = |life: Duration| prost_types::Duration::try_from(life).ok();
         Self {
             name: names::client(&client.id),
             client_id: client.id.to_string(),

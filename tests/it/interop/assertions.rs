@@ -1,7 +1,7 @@
 //! Clients that prove who they are with a library of other people, and
 //! resource servers that take their tokens.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -9,8 +9,8 @@ use tokenward::grpc::pb::auth::{IssueClientTokenRequest, issue_client_token_requ
 use tonic::{Code, Status};
 
 use super::{
-    clients,
     issuer::Issuer,
+    python,
     verifier::{Verdict, Verifier},
 };
 use crate::support::command;
@@ -25,14 +25,13 @@ struct Made {
 }
 
 fn make(issuer: &str) -> Made {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/assertion.py");
     let question = json!({ "issuer": issuer, "client": "worker", "other": "other" });
-    let mut python = Command::new(clients().join("venv/bin/python"));
-    let made = command::run(python.arg("-B").arg(script), &question.to_string()).success();
+    let made = command::run(&mut python("assertion.py"), &question.to_string()).success();
     serde_json::from_str(&made).expect("keys and assertions")
 }
 
-fn register(issuer: &Issuer, id: &str, jwks: &Value) {
+/// Makes a client that has these keys and no secret.
+pub(super) fn register(issuer: &Issuer, id: &str, jwks: &Value) {
     let path = issuer.program.data_dir().join(format!("{id}.jwks.json"));
     fs::write(&path, jwks.to_string()).expect("a file");
     let path = path.to_str().expect("UTF-8");

@@ -1,18 +1,12 @@
 //! Resource servers that judge tokens with a library of other people.
 
-use std::{fs, path::Path, process::Command, thread};
+use std::process::Command;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{client, clients};
-use crate::support::{
-    command,
-    skip::{has_tool, skip},
-};
-
-/// Where the Python libraries are, among the clients.
-const PYTHON: &str = "venv/bin/python";
+use super::{has_node_library, has_python, node, python};
+use crate::support::command;
 
 /// A library, installed and ready to be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +46,8 @@ impl Verifier {
     /// Whether it is here; if not, the calling test says that it was skipped.
     pub(super) fn is_installed(self) -> bool {
         match self {
-            Self::PyJwt | Self::Authlib => client(PYTHON, "--version").is_some(),
-            Self::Jose => has_tool("node", "--version") && has_jose(),
+            Self::PyJwt | Self::Authlib => has_python(),
+            Self::Jose => has_node_library("jose"),
         }
     }
 
@@ -74,35 +68,10 @@ impl Verifier {
     }
 
     fn command(self) -> Command {
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
-        let python = |script| {
-            let mut command = Command::new(clients().join(PYTHON));
-            // No bytecode beside the sources; and Authlib wants https
-            // everywhere unless it is told that this is a test.
-            command.arg("-B").arg(scripts.join(script)).env("AUTHLIB_INSECURE_TRANSPORT", "1");
-            command
-        };
         match self {
             Self::PyJwt => python("pyjwt_verifier.py"),
             Self::Authlib => python("authlib_verifier.py"),
-            Self::Jose => {
-                let script = fs::read_to_string(scripts.join("jose_verifier.mjs"));
-                let mut command = Command::new("node");
-                // As text, so that imports are looked for where they were
-                // installed and not beside the script.
-                command.args(["--input-type=module", "--eval", &script.expect("the script")]);
-                command.current_dir(clients());
-                command
-            }
+            Self::Jose => node("jose_verifier.mjs"),
         }
     }
-}
-
-fn has_jose() -> bool {
-    let installed = clients().join("node_modules/jose").exists();
-    if !installed {
-        let test = thread::current().name().unwrap_or("a test").to_owned();
-        skip(&test, "the library jose is not installed", "REQUIRE_TOOLS");
-    }
-    installed
 }

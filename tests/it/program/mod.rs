@@ -7,6 +7,7 @@ mod commands;
 mod custom_claims;
 mod import;
 mod killed;
+mod oauth_calls;
 mod one_time;
 mod quickstart;
 mod secrets;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     client,
+    oauth_calls::OauthCalls,
     tour::{self, Tour},
 };
 use crate::{
@@ -44,6 +45,9 @@ async fn p8_lo_01_lo_02_no_secret_is_logged_and_each_failure_is_one_line(engine:
     let mut tour = Tour::new(client(&server).await);
     tour.everything(server.http).await;
     let [reset, verification] = one_time_tokens(&program, &mut seen);
+    let refresh_token = tour.login().await.refresh_token;
+    let oauth = OauthCalls::make(server.http, &client_secret, &refresh_token).await;
+    tour.keep_others(oauth.tokens.clone());
     tour.one_time_tokens(&reset, &verification).await;
     tour.client_tokens(&client_secret).await;
     beside::run(&url, "ALTER TABLE users RENAME TO hidden_users").await;
@@ -62,10 +66,14 @@ async fn p8_lo_01_lo_02_no_secret_is_logged_and_each_failure_is_one_line(engine:
     secrets.extend(hashes(&url).await);
     secrets.extend(keys(&program.data_dir().join("keys")));
     assert!(log.contains(r#""level":"TRACE""#) && log.contains(r#""target":"h2"#), "all of it");
-    for place in [&seen, &log, &tour.answers()] {
+    for place in [&seen, &log, &tour.answers(), &oauth.answers] {
         assert_eq!(found(place, &secrets), "");
     }
-    each_failure_is_one_line(&log, &tour.failed, &tour.succeeded);
+    let failed = [tour.failed.as_slice(), &oauth.failed].concat();
+    let succeeded = [tour.succeeded.as_slice(), &oauth.succeeded].concat();
+    each_failure_is_one_line(&log, &failed, &succeeded);
+    let introspection = log.lines().find(|line| line.contains(r#""action":"INTROSPECT""#));
+    assert!(introspection.is_some_and(|line| line.contains("WRONG_SECRET")), "{introspection:?}");
 }
 
 /// Standard output is where they are to be shown, once, and the only place.
@@ -177,10 +185,12 @@ fn each_failure_is_one_line(log: &str, failed: &[String], succeeded: &[String]) 
         let [line] = lines.get(id).map_or(&[][..], Vec::as_slice) else {
             panic!("{id}: {:?}", lines.get(id));
         };
-        assert_eq!(
-            (&line["target"], &line["message"]),
-            (&"tokenward::grpc".into(), &"call failed".into())
-        );
+        let expected = if id.starts_with("oauth") {
+            ["tokenward::http", "request failed"]
+        } else {
+            ["tokenward::grpc", "call failed"]
+        };
+        assert_eq!(["target", "message"].map(|name| &line[name]), expected);
     }
     for id in succeeded {
         assert!(!lines.contains_key(id), "{id}: {:?}", lines.get(id));

@@ -168,7 +168,7 @@ impl Tour {
         self.fails(answer);
     }
 
-    async fn login(&mut self) -> TokenPair {
+    pub(super) async fn login(&mut self) -> TokenPair {
         let request = self.request(login_request("alice", PASSWORD));
         let answer = self.client.login(request).await;
         let tokens = self.succeeds(answer).tokens.expect("tokens");
@@ -279,6 +279,11 @@ impl Tour {
         let message = answer.unwrap_or_else(|status| panic!("{}: {status:?}", self.id()));
         self.succeeded.push(self.id());
         message.into_inner()
+    }
+
+    /// Tokens that were given in other ways are secrets too.
+    pub(super) fn keep_others(&mut self, tokens: Vec<String>) {
+        self.tokens.extend(tokens);
     }
 
     fn keep(&mut self, tokens: &TokenPair) {

@@ -17,8 +17,9 @@ use tokenward::{
     },
     service::{
         Administrator, Caller,
+        client_auth::{ClientCredentials, ClientProof},
         client_profile::ClientProfileRequest,
-        client_token::{ClientProof, ClientTokenRequest},
+        client_token::ClientTokenRequest,
         clients::{ClientWithSecret, CreateClientRequest, UpdateClientRequest},
         login::LoginRequest,
         verify::{InactiveReason, Question},
@@ -99,12 +100,8 @@ fn with_roles(settings: &mut Settings) {
 }
 
 fn by(name: &str, proof: ClientProof) -> ClientTokenRequest {
-    ClientTokenRequest {
-        client_id: name.to_owned(),
-        proof: Some(proof),
-        audience: Vec::new(),
-        scope: String::new(),
-    }
+    let credentials = ClientCredentials { client_id: name.to_owned(), proof: Some(proof) };
+    ClientTokenRequest { credentials, audience: Vec::new(), scope: String::new() }
 }
 
 fn secret(text: &str) -> ClientProof {
@@ -236,7 +233,8 @@ async fn whoever_cannot_prove_it_gets_one_answer(engine: Engine) {
     ] {
         is_refused(&world, request).await;
     }
-    let none = ClientTokenRequest { proof: None, ..by("worker", secret("x")) };
+    let mut none = by("worker", secret("x"));
+    none.credentials.proof = None;
     for (request, field) in [
         (none, "credentials"),
         (by("", secret(right)), "client_id"),

@@ -5,7 +5,14 @@ use std::time::Duration;
 use tokenward::{
     config::{OnStale, Settings},
     domain::error::{AuthError, Outage},
-    service::{index::Needs, verify::Question},
+    service::{
+        Administrator, Caller,
+        client_auth::{ClientCredentials, ClientProof},
+        client_profile::ClientProfileRequest,
+        clients::CreateClientRequest,
+        index::Needs,
+        verify::Question,
+    },
 };
 
 use crate::{
@@ -15,6 +22,7 @@ use crate::{
 
 on_both_engines!(
     vt_23_past_its_budget_a_replica_fails_closed,
+    vt_23_a_stale_replica_introspects_nothing,
     a_call_can_be_stricter_than_the_budget,
     failing_open_is_a_choice,
     a_stale_replica_catches_up_before_it_answers,
@@ -34,6 +42,29 @@ async fn vt_23_past_its_budget_a_replica_fails_closed(engine: Engine) {
     assert!(is_stale(&world.auth().verify(&question("x")).await), "UNAVAILABLE, not a bad token");
     world.look().await;
     assert!(world.auth().verify(&question("x")).await.is_ok());
+}
+
+/// Nor does introspection say of a token that it is not active only because we
+/// do not know.
+async fn vt_23_a_stale_replica_introspects_nothing(engine: Engine) {
+    let Some(world) = World::new(engine).await else { return };
+    let profile = ClientProfileRequest {
+        audiences: vec!["api".to_owned()],
+        ..ClientProfileRequest::default()
+    };
+    let new = CreateClientRequest { id: "worker".to_owned(), profile, with_secret: true };
+    let made = world.auth().create_client(new, &Administrator::command_line()).await;
+    let secret = made.expect("a new client").secret.expect("a secret");
+    let proof = ClientProof::Secret(secret.expose().to_owned().into());
+    let worker = ClientCredentials { client_id: "worker".to_owned(), proof: Some(proof) };
+    let introspect =
+        async || world.auth().introspect(&worker, "x".to_owned(), &Caller::default()).await;
+    world.clock.advance(Duration::from_mins(1));
+    assert!(introspect().await.expect("within the budget").is_none());
+    world.clock.advance(Duration::from_millis(1));
+    assert!(is_stale(&introspect().await));
+    world.look().await;
+    assert!(introspect().await.is_ok());
 }
 
 async fn a_call_can_be_stricter_than_the_budget(engine: Engine) {

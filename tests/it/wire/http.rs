@@ -23,16 +23,39 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        lines.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.headers().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub(super) fn header_names(&self) -> Vec<&str> {
+        self.headers().map(|(name, _)| name).collect()
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.head.lines().skip(1).filter_map(|line| line.split_once(": "))
     }
 }
 
 /// One request, with further header lines.
 pub(super) async fn ask(served: &Served, method: &str, path: &str, headers: &str) -> Answer {
+    send(served, method, path, headers, "").await
+}
+
+/// The same, with a body.
+pub(super) async fn send(
+    served: &Served,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Answer {
     let mut stream = TcpStream::connect(served.http).await.unwrap();
+    let length = match body.len() {
+        0 => String::new(),
+        length => format!("Content-Length: {length}\r\n"),
+    };
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n{headers}\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\
+         {length}{headers}\r\n{body}"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();

@@ -1,12 +1,13 @@
 //! `GET /metrics`, as a collector meets it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokenward::{
     config::Settings,
     grpc::pb::auth::{LoginRequest, RefreshRequest},
 };
+use tokio::time::timeout;
 
 use super::{
     calls::{about, login, login_request, register},
@@ -37,6 +38,12 @@ async fn metrics_are_openmetrics_text() {
     let mut client = served.client().await;
     register(&mut client).await;
     login(&mut client).await;
+    // A worker counts its work once it is done, which may be after the answer.
+    let counted = async {
+        let done = "\ntokenward_hashing_work_seconds_count 2\n";
+        while !measured(&served).await.contains(done) {}
+    };
+    timeout(Duration::from_mins(1), counted).await.expect("counted");
     let answer = ask(&served, "GET", METRICS, "").await;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!((answer.status, answer.header("content-type")), (200, Some(kind)));
@@ -51,6 +58,8 @@ async fn metrics_are_openmetrics_text() {
         "tokenward_signing_shed_total{reason=\"max_wait\"} 0",
         "tokenward_hashing_memory_highest_bytes 7340032",
         "tokenward_hashing_memory_budget_bytes 335544320",
+        "tokenward_revocation_seq 0",
+        "tokenward_revocation_entries 0",
     ] {
         assert!(answer.body.lines().any(|l| l == line), "{line} is not in {}", answer.body);
     }

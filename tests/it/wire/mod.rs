@@ -10,6 +10,7 @@ mod failures;
 mod hostile;
 mod http;
 mod metrics;
+mod oauth;
 mod one_time;
 mod operators;
 mod raw;
@@ -18,6 +19,7 @@ mod self_service;
 mod throttle;
 mod told;
 mod users;
+mod watch;
 
 use std::time::Duration;
 

@@ -82,11 +82,15 @@ pub(super) struct Method {
     pub(super) name: String,
     pub(super) path: String,
     pub(super) request: DescriptorProto,
+    /// Are there many answers to one request?
+    pub(super) streams: bool,
 }
 
-/// Every method of `tokenward.auth.v1`, so that none is forgotten.
+/// Every method of `tokenward.auth.v1` that gives one answer, so that none is
+/// forgotten. `watch.rs` has the other.
 pub(super) fn methods() -> Vec<Method> {
-    described().into_iter().filter(|method| method.path.contains(AUTH_SERVICE)).collect()
+    let ours = |method: &Method| method.path.contains(AUTH_SERVICE) && !method.streams;
+    described().into_iter().filter(ours).collect()
 }
 
 /// Every method of `tokenward.admin.v1`.
@@ -105,6 +109,7 @@ fn described() -> Vec<Method> {
             name: method.name().to_owned(),
             path: format!("/{full_name}/{}", method.name()),
             request: message(file, method.input_type()),
+            streams: method.server_streaming(),
         })
     });
     methods.collect()
