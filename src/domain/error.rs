@@ -2,9 +2,13 @@
 //!
 //! What the caller may read and what the operator needs are different fields
 //! and cannot be mixed up: variants carry reasons for the caller, and a
-//! [`Fault`] for the operator. `grpc/status.rs` holds the only mapping to gRPC.
+//! [`Fault`] for the operator. `grpc/status.rs` holds the only mapping to
+//! gRPC codes, and [`AuthError::reason`] the names that every transport shares.
 
 use std::{error::Error as StdError, fmt, time::Duration};
+
+/// When to try again after an outage: one look at the log, one failover step.
+pub const RETRY_AFTER_OUTAGE: Duration = Duration::from_secs(1);
 
 /// A failed call.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +102,38 @@ impl AuthError {
     pub fn internal(fault: impl Into<Fault>) -> Self {
         Self::Internal(fault.into())
     }
+
+    /// What programs tell failures apart by, whatever the transport.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::InvalidArgument(_) => "INVALID_ARGUMENT",
+            Self::Unauthenticated(refusal) => refusal.reason(),
+            Self::PermissionDenied(denial) => denial.reason(),
+            Self::AlreadyExists(_) => "ALREADY_EXISTS",
+            Self::NotFound(_) => "NOT_FOUND",
+            Self::Conflict(_) => "CONFLICT",
+            Self::FailedPrecondition(obstacle) => obstacle.reason(),
+            Self::Overloaded { .. } => "OVERLOADED",
+            Self::Throttled { .. } => "LOGIN_THROTTLED",
+            Self::IssuedRecently { .. } => "ISSUED_RECENTLY",
+            Self::SlowWatcher { .. } => "SLOW_WATCHER",
+            Self::Unavailable { outage, .. } => outage.reason(),
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// When trying again makes sense, if that is all that can be done.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Overloaded { retry_after, .. }
+            | Self::Throttled { retry_after }
+            | Self::SlowWatcher { retry_after }
+            | Self::IssuedRecently { retry_after } => Some(*retry_after),
+            Self::Unavailable { .. } => Some(RETRY_AFTER_OUTAGE),
+            _ => None,
+        }
+    }
 }
 
 /// A rule of the contract that a request field breaks.
@@ -177,6 +213,26 @@ pub enum Refusal {
     InvalidClient,
 }
 
+impl Refusal {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::InvalidCredentials => "INVALID_CREDENTIALS",
+            Self::MissingToken => "MISSING_TOKEN",
+            Self::InvalidToken => "INVALID_TOKEN",
+            Self::WrongType => "WRONG_TYPE",
+            Self::Expired => "TOKEN_EXPIRED",
+            Self::SessionExpired => "SESSION_EXPIRED",
+            Self::Revoked => "SESSION_REVOKED",
+            Self::Reused => "REFRESH_REUSE",
+            Self::RolledBack => "DATABASE_ROLLED_BACK",
+            Self::ClientMismatch => "CLIENT_MISMATCH",
+            Self::KeyRevoked => "KEY_REVOKED",
+            Self::InvalidOneTimeToken => "INVALID_ONE_TIME_TOKEN",
+            Self::InvalidClient => "INVALID_CLIENT",
+        }
+    }
+}
+
 /// Why something is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Denial {
@@ -204,6 +260,20 @@ pub enum Denial {
     NotAVerifier,
 }
 
+impl Denial {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::RegistrationDisabled => "REGISTRATION_DISABLED",
+            Self::NotAdministrator => "NOT_ADMINISTRATOR",
+            Self::NotForAdministration => "NOT_FOR_ADMINISTRATION",
+            Self::NotOwnSessions => "NOT_OWN_SESSIONS",
+            Self::ScopeNotAllowed => "SCOPE_NOT_ALLOWED",
+            Self::NotAUser => "NOT_A_USER",
+            Self::NotAVerifier => "NOT_A_VERIFIER",
+        }
+    }
+}
+
 /// What stands in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Obstacle {
@@ -221,6 +291,17 @@ pub enum Obstacle {
     LogReplaced,
 }
 
+impl Obstacle {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::LastAdministrator => "LAST_ADMINISTRATOR",
+            Self::UserDisabled => "USER_DISABLED",
+            Self::ClientConfigured => "CLIENT_CONFIGURED",
+            Self::LogReplaced => "LOG_REPLACED",
+        }
+    }
+}
+
 /// What is out of reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Outage {
@@ -236,6 +317,17 @@ pub enum Outage {
     /// No key may sign at this time.
     #[error("there is no signing key")]
     SigningKey,
+}
+
+impl Outage {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Store => "DATABASE_UNAVAILABLE",
+            Self::StaleRevocations => "REVOCATIONS_STALE",
+            Self::NotReady => "NOT_READY",
+            Self::SigningKey => "NO_SIGNING_KEY",
+        }
+    }
 }
 
 /// What went wrong, for the operator's eyes only: it reaches the log and

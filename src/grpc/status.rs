@@ -12,12 +12,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::domain::error::{AuthError, Denial, Obstacle, Outage, Refusal, chain};
+use crate::domain::error::{AuthError, RETRY_AFTER_OUTAGE, chain};
 
 /// The `domain` of every `ErrorInfo`.
 pub const DOMAIN: &str = "tokenward";
-/// When to try again after an outage: one look at the log, one failover step.
-const RETRY_AFTER_OUTAGE: Duration = Duration::from_secs(1);
 /// A message goes into one header.
 const MESSAGE_MAX_LEN: usize = 1024;
 
@@ -40,23 +38,21 @@ pub struct Answer {
 
 /// The answer to a failure of a service.
 pub fn answer(error: &AuthError) -> Answer {
-    let (code, reason) = match error {
-        AuthError::InvalidArgument(_) => (Code::InvalidArgument, "INVALID_ARGUMENT"),
-        AuthError::Unauthenticated(refusal) => (Code::Unauthenticated, refusal_reason(*refusal)),
-        AuthError::PermissionDenied(denial) => (Code::PermissionDenied, denial_reason(*denial)),
-        AuthError::AlreadyExists(_) => (Code::AlreadyExists, "ALREADY_EXISTS"),
-        AuthError::NotFound(_) => (Code::NotFound, "NOT_FOUND"),
-        AuthError::Conflict(_) => (Code::Aborted, "CONFLICT"),
-        AuthError::FailedPrecondition(obstacle) => {
-            (Code::FailedPrecondition, obstacle_reason(*obstacle))
-        }
-        AuthError::Overloaded { .. } => (Code::ResourceExhausted, "OVERLOADED"),
-        AuthError::Throttled { .. } => (Code::ResourceExhausted, "LOGIN_THROTTLED"),
-        AuthError::SlowWatcher { .. } => (Code::ResourceExhausted, "SLOW_WATCHER"),
-        AuthError::IssuedRecently { .. } => (Code::ResourceExhausted, "ISSUED_RECENTLY"),
-        AuthError::Unavailable { outage, .. } => (Code::Unavailable, outage_reason(*outage)),
-        AuthError::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
-        AuthError::Internal(_) => (Code::Internal, "INTERNAL"),
+    let code = match error {
+        AuthError::InvalidArgument(_) => Code::InvalidArgument,
+        AuthError::Unauthenticated(_) => Code::Unauthenticated,
+        AuthError::PermissionDenied(_) => Code::PermissionDenied,
+        AuthError::AlreadyExists(_) => Code::AlreadyExists,
+        AuthError::NotFound(_) => Code::NotFound,
+        AuthError::Conflict(_) => Code::Aborted,
+        AuthError::FailedPrecondition(_) => Code::FailedPrecondition,
+        AuthError::Overloaded { .. }
+        | AuthError::Throttled { .. }
+        | AuthError::SlowWatcher { .. }
+        | AuthError::IssuedRecently { .. } => Code::ResourceExhausted,
+        AuthError::Unavailable { .. } => Code::Unavailable,
+        AuthError::DeadlineExceeded => Code::DeadlineExceeded,
+        AuthError::Internal(_) => Code::Internal,
     };
     Answer {
         metadata: match error {
@@ -71,63 +67,8 @@ pub fn answer(error: &AuthError) -> Answer {
             }
             _ => Vec::new(),
         },
-        retry_after: match error {
-            AuthError::Overloaded { retry_after, .. }
-            | AuthError::Throttled { retry_after }
-            | AuthError::SlowWatcher { retry_after }
-            | AuthError::IssuedRecently { retry_after } => Some(*retry_after),
-            AuthError::Unavailable { .. } => Some(RETRY_AFTER_OUTAGE),
-            _ => None,
-        },
-        ..Answer::new(code, reason, error.to_string())
-    }
-}
-
-fn refusal_reason(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::InvalidCredentials => "INVALID_CREDENTIALS",
-        Refusal::MissingToken => "MISSING_TOKEN",
-        Refusal::InvalidToken => "INVALID_TOKEN",
-        Refusal::WrongType => "WRONG_TYPE",
-        Refusal::Expired => "TOKEN_EXPIRED",
-        Refusal::SessionExpired => "SESSION_EXPIRED",
-        Refusal::Revoked => "SESSION_REVOKED",
-        Refusal::Reused => "REFRESH_REUSE",
-        Refusal::RolledBack => "DATABASE_ROLLED_BACK",
-        Refusal::ClientMismatch => "CLIENT_MISMATCH",
-        Refusal::KeyRevoked => "KEY_REVOKED",
-        Refusal::InvalidOneTimeToken => "INVALID_ONE_TIME_TOKEN",
-        Refusal::InvalidClient => "INVALID_CLIENT",
-    }
-}
-
-fn denial_reason(denial: Denial) -> &'static str {
-    match denial {
-        Denial::RegistrationDisabled => "REGISTRATION_DISABLED",
-        Denial::NotAdministrator => "NOT_ADMINISTRATOR",
-        Denial::NotForAdministration => "NOT_FOR_ADMINISTRATION",
-        Denial::NotOwnSessions => "NOT_OWN_SESSIONS",
-        Denial::ScopeNotAllowed => "SCOPE_NOT_ALLOWED",
-        Denial::NotAUser => "NOT_A_USER",
-        Denial::NotAVerifier => "NOT_A_VERIFIER",
-    }
-}
-
-fn obstacle_reason(obstacle: Obstacle) -> &'static str {
-    match obstacle {
-        Obstacle::LastAdministrator => "LAST_ADMINISTRATOR",
-        Obstacle::UserDisabled => "USER_DISABLED",
-        Obstacle::ClientConfigured => "CLIENT_CONFIGURED",
-        Obstacle::LogReplaced => "LOG_REPLACED",
-    }
-}
-
-fn outage_reason(outage: Outage) -> &'static str {
-    match outage {
-        Outage::Store => "DATABASE_UNAVAILABLE",
-        Outage::StaleRevocations => "REVOCATIONS_STALE",
-        Outage::NotReady => "NOT_READY",
-        Outage::SigningKey => "NO_SIGNING_KEY",
+        retry_after: error.retry_after(),
+        ..Answer::new(code, error.reason(), error.to_string())
     }
 }
 
@@ -241,7 +182,7 @@ pub(super) fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::error::{Fault, FieldViolation};
+    use crate::domain::error::{Denial, Fault, FieldViolation, Obstacle, Outage, Refusal};
 
     const SECRET: &str = "postgres://user:hunter2@db";
 

@@ -11,14 +11,12 @@ use serde_json::json;
 use tracing::Level;
 
 use crate::{
-    domain::error::{AuthError, Denial, FieldViolation, Refusal, chain},
+    domain::error::{AuthError, Denial, FieldViolation, RETRY_AFTER_OUTAGE, Refusal, chain},
     http::failure::Failure,
 };
 
 use super::answer;
 
-/// When to try again after an outage: one look at the log, one failover step.
-const RETRY_AFTER_OUTAGE: Duration = Duration::from_secs(1);
 /// A description is one line that people read.
 const DESCRIPTION_MAX_LEN: usize = 1024;
 
@@ -86,14 +84,8 @@ impl From<AuthError> for OauthError {
     fn from(error: AuthError) -> Self {
         let (status, code) = meaning(&error);
         let mut told = Self::new(status, code, error.to_string());
-        told.retry_after = match error {
-            AuthError::Overloaded { retry_after, .. }
-            | AuthError::Throttled { retry_after }
-            | AuthError::SlowWatcher { retry_after }
-            | AuthError::IssuedRecently { retry_after } => Some(retry_after),
-            AuthError::Unavailable { .. } | AuthError::DeadlineExceeded => Some(RETRY_AFTER_OUTAGE),
-            _ => None,
-        };
+        let ours = status == StatusCode::SERVICE_UNAVAILABLE;
+        told.retry_after = error.retry_after().or(ours.then_some(RETRY_AFTER_OUTAGE));
         told.level = level(&error);
         told.cause = Some(chain(&error));
         told
