@@ -10,31 +10,21 @@ import re
 import shutil
 from collections.abc import Callable
 
+from .issuer import part
 from .peer import INSTALLED, ROOT, Peer, World
-from .process import accepts, free_port, run, running, until
+from .process import PATIENCE, accepts, free_port, run, running, until
 from .verdict import Verdict
 
 EXAMPLES = ROOT / "examples/gateways"
-#: The gateway's own port in the examples.
-PUBLIC = 10000
 #: What a client claims to be, and must not be believed. Many frameworks behind
 #: gateways take "_" in the name of a header for "-".
 SPOOFED = "mallory"
-IDENTITY = [
-    "Subject",
-    "Client-Id",
-    "Session-Id",
-    "Audience",
-    "Scope",
-    "Roles",
-    "Name",
-    "Email",
-    "Expires",
-]
+IDENTITY = "Subject Client-Id Session-Id Audience Scope Roles Name Email Expires".split()
 SPOOFS = {
-    re.sub("-", lambda _: next(spelling), f"X-Auth-{name}"): SPOOFED
+    f"X{first}Auth{second}{name.replace('-', second)}": SPOOFED
     for name in IDENTITY
-    for spelling in map(iter, ["---", "___", "-__", "_--"])
+    for first in "-_"
+    for second in "-_"
 }
 
 
@@ -72,14 +62,13 @@ class Gateway(Peer):
             text = self._of_this_run(source.read_text(), world, port)
             (world.folder / source.name).write_text(text)
         places = {"file": world.folder / file.name, "folder": world.folder}
-        command = [
-            _found(self.program),
-            *(argument.format(**places) for argument in self.arguments),
-        ]
+        arguments = [argument.format(**places) for argument in self.arguments]
         log = world.folder / "log"
         # Nothing of a gateway is left in the home of whoever runs this.
         home = os.environ | {"HOME": str(world.folder), "XDG_CONFIG_HOME": str(world.folder)}
-        with running(command, log, cwd=world.folder, env=home) as process:
+        with running(
+            [_found(self.program), *arguments], log, cwd=world.folder, env=home
+        ) as process:
             until(lambda: accepts(port), process, log, f"{self.name} does not start")
             yield lambda case, token: ask(port, case, token), self._version()
 
@@ -90,15 +79,10 @@ class Gateway(Peer):
 
     def _of_this_run(self, text, world, port):
         """An example, with the addresses, words and files of this run."""
-        ports = {
-            8080: world.issuer.http_port,
-            50051: world.issuer.grpc_port,
-            PUBLIC: port,
-            9000: world.upstream,
-        }
-        text = re.sub(
-            r"\b(8080|50051|10000|9000)\b", lambda found: str(ports[int(found.group())]), text
-        )
+        issuer = world.issuer
+        ports = {8080: issuer.http_port, 50051: issuer.grpc_port, 9000: world.upstream, 10000: port}
+        for shown, real in ports.items():
+            text = re.sub(rf"\b{shown}\b", str(real), text)
         for word, meant in self.words.items():
             text = text.replace(word, meant(world))
         for path, content in self.files.items():
@@ -116,22 +100,25 @@ def _found(program):
 
 def ask(port, case, token):
     """A request with the token."""
-    headers = (SPOOFS if case.spoofs else {}) | (
-        {"Authorization": f"Bearer {token}"} if token else {}
-    )
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = dict(SPOOFS) if case.spoofs else {}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with contextlib.closing(connection):
         connection.request("GET", "/things", headers=headers)
         answer = connection.getresponse()
         body = answer.read().decode(errors="replace")
     if answer.headers["X-Reached"] != "upstream":
-        return Verdict(
-            False,
-            answer.status,
-            answer.headers["WWW-Authenticate"] or " ".join(body.split())[-120:],
-        )
+        said = answer.headers["WWW-Authenticate"] or " ".join(body.split())[-120:]
+        return Verdict(False, answer.status, said)
     identity = [header for header in json.loads(body) if re.match("x[-_]auth[-_]", header[0])]
-    # A gateway that lets clients say who they are is none; nor is Apache's word
-    # for "nothing" a scope.
-    wrong = any(value in (SPOOFED, "(null)") for _, value in identity)
-    return Verdict(True, 200 if wrong else None, f"the API was told {identity}"[:200])
+    told = f"the API was told {identity}"[:200]
+    return Verdict(True, None if _is_true(identity, token) else 200, told)
+
+
+def _is_true(identity, token):
+    """A gateway that lets clients say who they are is none; and "(null)", which
+    Apache says for nothing, is no scope."""
+    subjects = [value for name, value in identity if name == "x-auth-subject"]
+    made_up = any(value in (SPOOFED, "(null)") for _, value in identity)
+    return token and subjects == [part(token, 1)["sub"]] and not made_up

@@ -10,15 +10,7 @@ APACHE = {
 }
 ENVOY = {
     "program": "envoy",
-    "arguments": [
-        "-c",
-        "{file}",
-        "--disable-hot-restart",
-        "--concurrency",
-        "1",
-        "--log-level",
-        "warning",
-    ],
+    "arguments": "-c {file} --disable-hot-restart --concurrency 1 --log-level warning".split(),
     "version": ["envoy", "--version"],
 }
 ASKS = {"asks_the_issuer": True, "keys": "none: knows at once what was revoked"}
@@ -26,7 +18,8 @@ ANSWERS = {
     "wrong_audience": (deny(403), "Tokenward tells a token for others from a bad one."),
     "refresh_as_access": (deny(403), "Tokenward tells the wrong kind of token from a bad one."),
 }
-DOWN = "Nobody gets in, and nobody is told that the token is bad."
+FAILS_CLOSED = "Nobody gets in, and nobody is told that the token is bad."
+CALLED_BAD = {"tokenward_down": (deny(401), "It calls the token bad: clients may log people out.")}
 AUTHORITY = {"/etc/ssl/certs/tokenward.pem": lambda world: world.tls.authority.read_text()}
 SECRET = {"tws_of-the-client-gateway": lambda world: world.client_secret}
 MODULES = "/usr/lib/apache2/modules"
@@ -35,6 +28,14 @@ MODULES = "/usr/lib/apache2/modules"
 def debian(package):
     """Modules tell no version by themselves."""
     return ["dpkg-query", "--show", "--showformat=${Version}", package]
+
+
+def signing_key(world):
+    return world.issuer.public_key(world.issuer.signing_kid)
+
+
+def next_key(world):
+    return world.issuer.public_key(world.issuer.next_kid)
 
 
 GATEWAYS = [
@@ -57,12 +58,8 @@ GATEWAYS = [
         arguments=["-f", "{file}", "-db"],
         version=["haproxy", "-v"],
         files={
-            "/etc/haproxy/tokenward/current.pem": lambda world: world.issuer.public_key(
-                world.issuer.signing_kid
-            ),
-            "/etc/haproxy/tokenward/next.pem": lambda world: world.issuer.public_key(
-                world.issuer.next_kid
-            ),
+            "/etc/haproxy/tokenward/current.pem": signing_key,
+            "/etc/haproxy/tokenward/next.pem": next_key,
         },
         how="`jwt_verify` with public keys in PEM files",
         keys="until it is reloaded",
@@ -101,9 +98,7 @@ GATEWAYS = [
         keys="none; an answer for `OIDCOAuthTokenIntrospectionInterval`, 1 second here",
         asks_the_issuer=True,
         remembers=1,
-        differs={
-            "tokenward_down": (deny(401), "It calls the token bad: clients may log people out.")
-        },
+        differs=CALLED_BAD,
         needs_tls=True,
     ),
     Gateway(
@@ -117,9 +112,7 @@ GATEWAYS = [
         keys="none; an answer for `expiry`, 1 second here",
         asks_the_issuer=True,
         remembers=1,
-        differs={
-            "tokenward_down": (deny(401), "It calls the token bad: clients may log people out.")
-        },
+        differs=CALLED_BAD,
     ),
     Gateway(
         name="nginx",
@@ -130,7 +123,7 @@ GATEWAYS = [
         how="`auth_request`: asks `/auth/verify` about each request",
         **ASKS,
         light=True,
-        differs=ANSWERS | {"tokenward_down": (deny(503), DOWN)},
+        differs=ANSWERS | {"tokenward_down": (deny(503), FAILS_CLOSED)},
     ),
     Gateway(
         name="Caddy",
@@ -141,7 +134,7 @@ GATEWAYS = [
         how="`forward_auth`: asks `/auth/verify` about each request",
         **ASKS,
         light=True,
-        differs=ANSWERS | {"tokenward_down": (deny(502), DOWN)},
+        differs=ANSWERS | {"tokenward_down": (deny(502), FAILS_CLOSED)},
     ),
     Gateway(
         name="Envoy ext_authz",
@@ -149,6 +142,6 @@ GATEWAYS = [
         **ENVOY,
         how="asks `Authorization/Check` about each request",
         **ASKS,
-        differs=ANSWERS | {"tokenward_down": (deny(503), DOWN)},
+        differs=ANSWERS | {"tokenward_down": (deny(503), FAILS_CLOSED)},
     ),
 ]

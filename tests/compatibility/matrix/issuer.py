@@ -17,6 +17,7 @@ import urllib.request
 from .process import Broken, free_port, run, running, until
 
 PASSWORD = "correct horse battery staple"
+JWKS = "/.well-known/jwks.json"
 SERVICE = "tokenward.auth.v1.AuthService"
 CONFIGURATION = """
 default_client = "web"
@@ -49,6 +50,9 @@ WITHDRAWN = "the first key is withdrawn"
 #: And one without a server.
 DOWN = "nothing is served"
 
+#: The file of a key that signs in some future.
+FUTURE = "2100-01-01T00-00-00Z.pem"
+
 
 class Issuer:
     """One data folder with its keys. At most one server runs on it at a time."""
@@ -67,11 +71,10 @@ class Issuer:
         (first,) = self._keys.iterdir()
         self.first_kid = self._kids()[0]
         first.rename(self._keys / "first.pem")
-        self.command(
-            "keys", "generate", "--purpose", "access", "--signs-from", "2100-01-01T00:00:00Z"
-        )
+        self.command("keys", "generate", "--purpose=access", "--signs-from=2100-01-01T00:00:00Z")
         (self.next_kid,) = set(self._kids()) - {self.first_kid}
-        self._next_instant = None
+        # The name of the next key's file once it signs.
+        self._current = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H-%M-%SZ.pem")
 
     def command(self, *arguments, text=""):
         """A command of the real program."""
@@ -90,7 +93,7 @@ class Issuer:
 
     def public_key(self, kid):
         """For peers that want a file: SPKI in PEM."""
-        return self.command("keys", "export", "--format", "pem", f"{kid}")
+        return self.command("keys", "export", "--format", "pem", kid)
 
     @contextlib.contextmanager
     def serving(self, stage=PUBLISHED, tls=None):
@@ -101,7 +104,7 @@ class Issuer:
         log = self.folder / "log"
         command = self._command(["serve"], files)
         with running(command, log, cwd=self.folder, env=self._environment()) as server:
-            until(lambda: self._is_ready(), server, log, "tokenward is not ready")
+            until(self._is_ready, server, log, "tokenward is not ready")
             self._check_set()
             yield self
 
@@ -132,10 +135,9 @@ class Issuer:
         return [self.binary, *arguments, *values]
 
     def _environment(self):
-        mine = {
-            name: value for name, value in os.environ.items() if not name.startswith("TOKENWARD_")
-        }
-        return mine | {"TOKENWARD_CONFIG": "tokenward.toml"}
+        # What whoever runs this has set is not meant for it.
+        others = [name for name in os.environ if not name.startswith("TOKENWARD_")]
+        return {name: os.environ[name] for name in others} | {"TOKENWARD_CONFIG": "tokenward.toml"}
 
     def _kids(self):
         keys = map(json.loads, self.command("keys", "list", "--json").splitlines())
@@ -143,27 +145,14 @@ class Issuer:
 
     def _arrange(self, stage):
         """Brings the key folder to a stage: the folder is the schedule."""
-        if self.stage == stage:
-            return
-        if not self._next_instant:
-            self._next_instant = datetime.datetime.now(datetime.UTC).strftime(
-                "%Y-%m-%dT%H-%M-%SZ.pem"
-            )
-        withdrawn, first = self.folder / "withdrawn.pem", self._keys / "first.pem"
-        source, target = (first, withdrawn) if stage == WITHDRAWN else (withdrawn, first)
-        if source.exists():
-            source.rename(target)
-        future, current = self._keys / "2100-01-01T00-00-00Z.pem", self._keys / self._next_instant
-        source, target = (current, future) if stage == PUBLISHED else (future, current)
-        if source.exists():
-            source.rename(target)
+        keys, away = self._keys, self.folder / "withdrawn.pem"
+        _move(keys / "first.pem", away, there=stage == WITHDRAWN)
+        _move(keys / FUTURE, keys / self._current, there=stage != PUBLISHED)
         self.stage = stage
 
     def _check_set(self):
         expected = {self.next_kid} if self.stage == WITHDRAWN else {self.first_kid, self.next_kid}
-        published = {
-            key["kid"] for key in json.loads(self._fetch("/.well-known/jwks.json"))["keys"]
-        }
+        published = {key["kid"] for key in json.loads(self._fetch(JWKS))["keys"]}
         if published != expected:
             raise Broken(f"{self.stage}: the JWKS has {published}, not {expected}")
 
@@ -174,11 +163,16 @@ class Issuer:
 
     def _fetch(self, path):
         context = ssl.create_default_context(cafile=self._tls.authority) if self._tls else None
-        scheme = "https" if self._tls else "http"
-        with urllib.request.urlopen(
-            f"{scheme}://127.0.0.1:{self.http_port}{path}", timeout=10, context=context
-        ) as answer:
+        url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.http_port}{path}"
+        with urllib.request.urlopen(url, timeout=10, context=context) as answer:
             return answer.read()
+
+
+def _move(here, away, there):
+    """Sees to it that the file is `away`, or `here`."""
+    source, target = (here, away) if there else (away, here)
+    if source.exists():
+        source.rename(target)
 
 
 def decode(segment):

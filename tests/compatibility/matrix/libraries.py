@@ -1,7 +1,7 @@
 """The libraries, and what each is documented to do."""
 
 from .library import go, java, node, python
-from .verdict import ALLOW, deny
+from .verdict import deny
 
 LIBRARIES = [
     python(

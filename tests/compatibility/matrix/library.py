@@ -4,10 +4,11 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import select
 import subprocess
 
 from .peer import INSTALLED, Peer
-from .process import Broken, running
+from .process import PATIENCE, Broken, running
 from .verdict import Verdict
 
 SOURCES = pathlib.Path(__file__).resolve().parents[1] / "libraries"
@@ -39,9 +40,11 @@ class Library(Peer):
                 return answer()
 
             def answer():
-                if line := process.stdout.readline():
+                # One line is asked for at a time, so none is in a buffer.
+                ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
+                if line := ready and process.stdout.readline():
                     return json.loads(line)
-                raise Broken(f"{self.name} has ended: {log.read_text()[-3000:]}")
+                raise Broken(f"{self.name} does not answer: {log.read_text()[-3000:]}")
 
             def judge(_, token):
                 said = ask(token)

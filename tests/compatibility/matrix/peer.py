@@ -5,7 +5,7 @@ import dataclasses
 import pathlib
 
 from .cases import Case
-from .issuer import Issuer
+from .issuer import JWKS, Issuer
 from .tls import Tls
 from .verdict import ALLOW, Verdict, deny
 
@@ -28,7 +28,7 @@ class World:
 
     @property
     def jwks_url(self):
-        return f"{self.issuer.url}/.well-known/jwks.json"
+        return self.issuer.url + JWKS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

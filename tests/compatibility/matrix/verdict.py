@@ -6,7 +6,8 @@ import dataclasses
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     allowed: bool
-    #: The status of an answer, where a peer answers by HTTP.
+    #: The status with which it denied, where it answers by HTTP. Of one that
+    #: allowed: something is wrong with how.
     status: int | None = None
     #: The peer's own words.
     why: str = dataclasses.field(default="", compare=False)
