@@ -4,6 +4,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY proto proto
 COPY migrations migrations
+COPY docs/openapi.json docs/openapi.json
 COPY src src
 RUN cargo build --release --locked --bin tokenward
 

@@ -6,6 +6,7 @@ mod options;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::Router;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +50,8 @@ use crate::{
 pub use options::connection_limits;
 
 use options::{
-    database_url, freshness, grpc_options, http_options, store_options, tls_files, worker_settings,
+    database_url, freshness, grpc_options, http_options, store_options, tls_files, web_options,
+    worker_settings,
 };
 
 /// Time and randomness. Tests bring their own.
@@ -262,6 +264,7 @@ impl Server {
         let http_app = http::router(
             Arc::clone(&core.auth),
             Arc::clone(&core.readiness),
+            calls_over_http(&core, &settings),
             http_options(&settings, &core.metrics),
         );
         let limits = |request_timeout| connection_limits(&settings, request_timeout);
@@ -287,6 +290,14 @@ impl Server {
         core.store.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// What the HTTP listener serves of the gRPC edge.
+fn calls_over_http(core: &Core, settings: &Settings) -> Router {
+    if !settings.http.calls {
+        return Router::new();
+    }
+    grpc::web::router(&core.auth, web_options(settings))
 }
 
 fn spawn_background(

@@ -9,7 +9,7 @@ use super::Access;
 use crate::{
     config::{self, RevocationSettings, Settings, Span},
     crypto::workers::WorkerSettings,
-    grpc::{GrpcOptions, WatchOptions},
+    grpc::{GrpcOptions, WatchOptions, web::WebOptions},
     http::HttpOptions,
     listener::{ConnectionLimits, tls::TlsFiles},
     service::index::{Freshness, OnStale},
@@ -107,7 +107,18 @@ pub(super) fn http_options(settings: &Settings, metrics: &Arc<Metrics>) -> HttpO
     HttpOptions {
         trusted_proxies: settings.http.trusted_proxies.0.clone(),
         request_timeout: settings.http.request_timeout.0,
+        cors_origins: settings.http.cors_origins.0.clone(),
+        tls: settings.tls.certificate.is_some(),
         metrics: settings.http.metrics.then(|| Arc::clone(metrics)),
+    }
+}
+
+/// What the calls over HTTP are given.
+pub(super) fn web_options(settings: &Settings) -> WebOptions {
+    WebOptions {
+        request_timeout: settings.http.request_timeout.0,
+        max_message_bytes: to_usize(settings.grpc.max_message_bytes),
+        trusted_proxies: settings.http.trusted_proxies.0.clone(),
     }
 }
 

@@ -49,19 +49,25 @@ impl Arrivals {
     }
 
     /// What there is to know about a request that may take as long as `limit`.
+    /// What was found out before, where one edge stands inside of another,
+    /// holds; only the deadline may come nearer.
     pub fn receive(
         &self,
         headers: &HeaderMap,
         extensions: &Extensions,
         limit: Duration,
     ) -> Arrival {
+        let now = self.clock.monotonic();
+        let deadline = now.saturating_add(limit);
+        if let Some(known) = extensions.get::<Arrival>() {
+            return Arrival { deadline: known.deadline.min(deadline), ..known.clone() };
+        }
         let peer = extensions.get().map(SocketAddr::ip);
-        let began = self.clock.monotonic();
         Arrival {
             source: peer.map(|peer| self.proxies.source(peer, headers)),
             id: self.ids.of(headers),
-            began,
-            deadline: began.saturating_add(limit),
+            began: now,
+            deadline,
         }
     }
 

@@ -146,6 +146,11 @@ impl Check {
         if let Err(rule) = check_issuer(&s.issuer) {
             self.refuse("issuer", &s.issuer, rule);
         }
+        for origin in &s.http.cors_origins.0 {
+            if let Err(rule) = check_origin(origin) {
+                self.refuse("http.cors_origins", origin, rule);
+            }
+        }
         if s.tls.certificate.is_some() != s.tls.key.is_some() {
             self.violations.push("tls.certificate and tls.key must be set together".to_owned());
         }
@@ -354,6 +359,16 @@ fn check_issuer(issuer: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// As browsers send it: scheme, host, and a port that is not the usual one.
+fn check_origin(origin: &str) -> Result<(), &'static str> {
+    check_issuer(origin)?;
+    if origin.contains('*') {
+        return Err("must be one origin, without any *");
+    }
+    let rest = origin.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
+    if rest.contains('/') { Err("must have no path") } else { Ok(()) }
+}
+
 fn rule_of(sentence: &str) -> &str {
     sentence.strip_prefix("must be ").unwrap_or(sentence)
 }
@@ -434,6 +449,30 @@ mod tests {
             violations(&settings),
             ["throttle.account_max_wait is \"1h 1m\" but must be at most throttle.forget_after"]
         );
+    }
+
+    #[test]
+    fn ht_09_origins_are_as_browsers_send_them() {
+        for good in ["https://app.example", "https://app.example:8443", "http://localhost:3000"] {
+            assert_eq!(check_origin(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "*",
+            "null",
+            "app.example",
+            "https://",
+            "https://*.example",
+            "http://app.example",
+            "https://app.example/",
+            "https://app.example/path",
+            "https://app.example:443",
+            "https://App.example",
+            "https://app.example?x",
+            "https://u@app.example",
+            "file:///home",
+        ] {
+            assert!(check_origin(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

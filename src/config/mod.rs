@@ -21,7 +21,7 @@ use confique::Config;
 use serde::{Deserialize, Serialize};
 
 pub use values::{
-    AccessType, DatabaseUrl, LogFormat, Networks, OnStale, Rotation, Span, VerifyCallers,
+    AccessType, DatabaseUrl, LogFormat, Networks, OnStale, Origins, Rotation, Span, VerifyCallers,
 };
 
 /// The whole configuration.
@@ -55,7 +55,8 @@ pub struct Settings {
     #[config(nested)]
     pub grpc: GrpcSettings,
 
-    /// The HTTP listener: JWKS, metadata, health, metrics.
+    /// The HTTP listener: JWKS, metadata, health, metrics, and calls as JSON
+    /// and gRPC-Web.
     #[config(nested)]
     pub http: HttpSettings,
 
@@ -231,6 +232,15 @@ pub struct HttpSettings {
     /// Range: 100ms to 5m.
     #[config(env = "TOKENWARD_HTTP_REQUEST_TIMEOUT", default = "10s")]
     pub request_timeout: Span,
+
+    /// Serves the calls of tokenward.auth.v1 here too, as JSON and gRPC-Web.
+    #[config(env = "TOKENWARD_HTTP_CALLS", default = true)]
+    pub calls: bool,
+
+    /// Origins (like https://app.example.org) whose pages may make calls here,
+    /// as JSON or gRPC-Web. Outside of the file: one text, with commas.
+    #[config(env = "TOKENWARD_HTTP_CORS_ORIGINS", default = [])]
+    pub cors_origins: Origins,
 
     /// Serves GET /metrics. A gateway that publishes this listener should keep
     /// /metrics, /livez and /readyz inside.

@@ -100,26 +100,45 @@ pub struct Networks(pub Vec<IpNet>);
 
 impl<'de> Deserialize<'de> for Networks {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let texts = match ListOrText::deserialize(deserializer)? {
-            ListOrText::List(texts) => texts,
-            ListOrText::Text(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
-        };
+        let texts = ListOrText::deserialize(deserializer)?.into_list();
         let parse = |text: &String| {
             let address = || text.parse::<IpAddr>().map(IpNet::from);
             text.parse().or_else(|_| address()).map_err(|_| {
                 D::Error::custom(format!("\"{text}\" is not a network like \"10.0.0.0/8\""))
             })
         };
-        let texts = texts.iter().filter(|text| !text.is_empty());
-        texts.map(parse).collect::<Result<_, _>>().map(Self)
+        texts.iter().map(parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Origins as browsers send them. A list in a file, one text with commas
+/// elsewhere; [`check`](super::check) looks at each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Origins(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Origins {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ListOrText::deserialize(deserializer).map(|texts| Self(texts.into_list()))
     }
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "must be networks like \"10.0.0.0/8\", as a list or with commas")]
+#[serde(untagged, expecting = "must be texts, as a list or with commas")]
 enum ListOrText {
     List(Vec<String>),
     Text(String),
+}
+
+impl ListOrText {
+    /// The texts that are not empty.
+    fn into_list(self) -> Vec<String> {
+        let texts = match self {
+            Self::List(texts) => texts,
+            Self::Text(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+        };
+        texts.into_iter().filter(|text| !text.is_empty()).collect()
+    }
 }
 
 /// The `typ` header of access tokens.

@@ -19,6 +19,17 @@ use serde_json::{Map, Number, Value};
 #[error("not the JSON that was expected")]
 pub struct InvalidJson;
 
+/// The members of exactly one JSON object in UTF-8.
+pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, InvalidJson> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = Unique.deserialize(&mut deserializer).map_err(|_| InvalidJson)?;
+    deserializer.end().map_err(|_| InvalidJson)?;
+    match value {
+        Value::Object(members) => Ok(members),
+        _ => Err(InvalidJson),
+    }
+}
+
 /// A JSON object whose members are taken out one by one.
 #[derive(Clone, Debug)]
 pub struct StrictObject(Map<String, Value>);
@@ -26,13 +37,7 @@ pub struct StrictObject(Map<String, Value>);
 impl StrictObject {
     /// Parses exactly one JSON object in UTF-8.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidJson> {
-        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let value = Unique.deserialize(&mut deserializer).map_err(|_| InvalidJson)?;
-        deserializer.end().map_err(|_| InvalidJson)?;
-        match value {
-            Value::Object(members) => Ok(Self(members)),
-            _ => Err(InvalidJson),
-        }
+        parse_object(bytes).map(Self)
     }
 
     /// A required string without control characters.

@@ -23,7 +23,7 @@ use super::pb::auth::BatchVerifyRequest;
 /// The most fields of a message and of those in it, repetitions counted. A
 /// `BatchVerify` of 100 questions, each with all the scopes and roles that it
 /// may require, has 13 300; decoded, as many are a few megabytes at worst.
-const FIELDS_MAX: usize = 25_000;
+pub(super) const FIELDS_MAX: usize = 25_000;
 /// How deep a batch is looked into: to the fields of its questions. Every
 /// other request holds texts only, and a long text is no crowd of fields.
 const BATCH_DEPTH: u8 = 1;

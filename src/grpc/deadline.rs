@@ -4,22 +4,21 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue};
 
-const HEADER: &str = "grpc-timeout";
+const GRPC_TIMEOUT: &str = "grpc-timeout";
+const CONNECT_TIMEOUT: &str = "connect-timeout-ms";
 
 /// The shorter of what the server allows and what the caller asks for. A
 /// malformed wish is ignored: the server's own limit holds.
 pub(super) fn of(headers: &HeaderMap, server_limit: Duration) -> Duration {
-    let wishes = headers.get_all(HEADER).into_iter().filter_map(parse);
-    wishes.fold(server_limit, Duration::min)
+    let grpc = headers.get_all(GRPC_TIMEOUT).into_iter().filter_map(grpc_timeout);
+    let connect = headers.get_all(CONNECT_TIMEOUT).into_iter().filter_map(connect_timeout);
+    grpc.chain(connect).fold(server_limit, Duration::min)
 }
 
 /// One to eight digits and a unit, as the gRPC protocol over HTTP/2 has it.
-fn parse(value: &HeaderValue) -> Option<Duration> {
+fn grpc_timeout(value: &HeaderValue) -> Option<Duration> {
     let (unit, digits) = value.as_bytes().split_last()?;
-    if !(1..=8).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let count: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    let count = number(digits, 8)?;
     match unit {
         b'H' => Some(Duration::from_hours(count)),
         b'M' => Some(Duration::from_mins(count)),
@@ -31,14 +30,28 @@ fn parse(value: &HeaderValue) -> Option<Duration> {
     }
 }
 
+/// One to ten digits of milliseconds, as the Connect protocol has it.
+fn connect_timeout(value: &HeaderValue) -> Option<Duration> {
+    number(value.as_bytes(), 10).map(Duration::from_millis)
+}
+
+fn number(digits: &[u8], most: usize) -> Option<u64> {
+    let plain = (1..=most).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn limit(values: &[&str]) -> Duration {
+        limit_of(GRPC_TIMEOUT, values)
+    }
+
+    fn limit_of(name: &'static str, values: &[&str]) -> Duration {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(HEADER, HeaderValue::from_str(value).expect("a header value"));
+            headers.append(name, HeaderValue::from_str(value).expect("a header value"));
         }
         of(&headers, Duration::from_secs(10))
     }
@@ -70,5 +83,23 @@ mod tests {
         assert_eq!(limit(&[]), server);
         assert_eq!(limit(&["5S", "2S"]), Duration::from_secs(2));
         assert_eq!(limit(&["x", "2S"]), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn connect_says_milliseconds() {
+        let server = Duration::from_secs(10);
+        for (value, expected) in [
+            ("0", Duration::ZERO),
+            ("300", Duration::from_millis(300)),
+            ("0000009999", Duration::from_millis(9_999)),
+            ("9999999999", server),
+            ("10000000000", server),
+            ("-1", server),
+            ("1.5", server),
+            ("300m", server),
+            ("", server),
+        ] {
+            assert_eq!(limit_of(CONNECT_TIMEOUT, &[value]), expected, "{value:?}");
+        }
     }
 }

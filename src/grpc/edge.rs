@@ -30,17 +30,42 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    pub(super) fn new(arrivals: Arrivals, request_timeout: Duration) -> Self {
-        Self { arrivals, request_timeout }
+    pub(super) fn new(arrivals: Arrivals, request_timeout: Duration) -> Arc<Self> {
+        Arc::new(Self { arrivals, request_timeout })
     }
 
     /// Puts the edge around services.
-    pub(super) fn around(self, services: Router) -> Router {
-        services
-            .reset_fallback()
-            .fallback(unknown_service)
-            .layer(CatchPanicLayer::custom(panicked))
-            .layer(middleware::from_fn_with_state(Arc::new(self), pass))
+    pub(super) fn around(self: Arc<Self>, services: Router) -> Router {
+        guarded(services).layer(middleware::from_fn_with_state(self, pass))
+    }
+
+    /// Has one call answered: gives it its id and its deadline, and completes
+    /// its failure.
+    pub(super) async fn answer<F, A>(self: Arc<Self>, mut request: Request, service: F) -> Response
+    where
+        F: FnOnce(Request) -> A,
+        A: Future<Output = Response>,
+    {
+        let limit = deadline::of(request.headers(), self.request_timeout);
+        let arrival = self.arrivals.receive(request.headers(), request.extensions(), limit);
+        let call = Call { uri: request.uri().clone(), arrival: arrival.clone() };
+        request.extensions_mut().insert(arrival);
+        // Past the deadline the handler is dropped; store steps go on to their end.
+        let response = match tokio::time::timeout(limit, service(request)).await {
+            Ok(response) => response,
+            Err(_) => Status::from(AuthError::DeadlineExceeded).into_http(),
+        };
+        // tonic leaves a status as an extension, with its source; for unknown
+        // methods it is in the headers only.
+        let status = response.extensions().get::<Status>().cloned();
+        let status = status.or_else(|| failure(response.headers()));
+        let id = call.arrival.id.clone();
+        let mut response = match status {
+            Some(status) if status.code() != Code::Ok => self.fail(&status, &call).into_http(),
+            _ => response.map(|body| Body::new(Late::new(body, self, call))),
+        };
+        response.headers_mut().insert(REQUEST_ID, id);
+        response
     }
 
     /// The complete status of a failed call, which is logged here and nowhere
@@ -109,31 +134,17 @@ impl Call {
     }
 }
 
-/// Gives a call its id and its deadline, and completes its failure.
-async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+/// Services whose panics, and whose absence, are failures as others.
+pub(super) fn guarded(services: Router) -> Router {
+    let services = services.reset_fallback().fallback(unknown_service);
+    services.layer(CatchPanicLayer::custom(panicked))
+}
+
+async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     if let Some(refusal) = not_grpc(&request) {
         return refusal;
     }
-    let limit = deadline::of(request.headers(), edge.request_timeout);
-    let arrival = edge.arrivals.receive(request.headers(), request.extensions(), limit);
-    let call = Call { uri: request.uri().clone(), arrival: arrival.clone() };
-    request.extensions_mut().insert(arrival);
-    // Past the deadline the handler is dropped; store steps go on to their end.
-    let response = match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Status::from(AuthError::DeadlineExceeded).into_http(),
-    };
-    // tonic leaves a status as an extension, with its source; for unknown
-    // methods it is in the headers only.
-    let status = response.extensions().get::<Status>().cloned();
-    let status = status.or_else(|| failure(response.headers()));
-    let id = call.arrival.id.clone();
-    let mut response = match status {
-        Some(status) if status.code() != Code::Ok => edge.fail(&status, &call).into_http(),
-        _ => response.map(|body| Body::new(Late::new(body, edge, call))),
-    };
-    response.headers_mut().insert(REQUEST_ID, id);
-    response
+    edge.answer(request, |request| next.run(request)).await
 }
 
 /// What headers or trailers say of a failure.

@@ -18,6 +18,7 @@ mod reflection;
 mod request;
 pub mod status;
 mod watch;
+pub mod web;
 
 use std::{sync::Arc, time::Duration};
 
@@ -102,9 +103,7 @@ pub fn router(
     let mut services = Routes::new(health::server(readiness, shutdown.clone()));
     if surface.has_public() {
         let watches = Watches::new(&options.watch, shutdown.clone());
-        let service = AuthServiceServer::new(auth::AuthEdge::new(Arc::clone(auth), watches));
-        services =
-            services.add_service(service.max_decoding_message_size(options.max_message_bytes));
+        services = services.add_service(public(auth, options.max_message_bytes, Some(watches)));
     }
     let mut services = services.into_axum_router().reset_fallback();
     if surface.has_admin() {
@@ -122,4 +121,14 @@ pub fn router(
             services.merge(reflection::routes(names, options.request_timeout, shutdown.clone()));
     }
     edge.around(services)
+}
+
+/// `tokenward.auth.v1`, however its calls come in.
+fn public(
+    auth: &Arc<Auth>,
+    max_message_bytes: usize,
+    watches: Option<Watches>,
+) -> AuthServiceServer<auth::AuthEdge> {
+    let service = AuthServiceServer::new(auth::AuthEdge::new(Arc::clone(auth), watches));
+    service.max_decoding_message_size(max_message_bytes)
 }

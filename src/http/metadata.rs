@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::domain::client_keys::Algorithm;
 
-use super::{jwks, oauth};
+use super::{oauth, public::CACHE_CONTROL};
 
 /// The name of the key set.
 pub(super) const JWKS: &str = "/.well-known/jwks.json";
@@ -66,7 +66,7 @@ pub(super) fn document(issuer: &str) -> Bytes {
 
 pub(super) async fn serve(State(document): State<Bytes>) -> Response {
     let headers =
-        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, jwks::CACHE_CONTROL)];
+        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, CACHE_CONTROL)];
     (headers, document).into_response()
 }
 

@@ -14,7 +14,7 @@ use super::problem::Problem;
 
 /// What was counted and measured until now.
 pub(super) async fn serve(State(metrics): State<Arc<Metrics>>) -> Response {
-    let headers = [(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")];
+    let headers = [(header::CONTENT_TYPE, CONTENT_TYPE)];
     match metrics.encode() {
         Ok(text) => (headers, text).into_response(),
         Err(_) => Problem::INTERNAL.into_response(),

@@ -1,16 +1,20 @@
-//! The HTTP edge: public keys, metadata, OAuth, probes, metrics.
+//! The HTTP edge: public keys, metadata, OAuth, probes, metrics, and around the
+//! calls that others answer.
 //!
 //! Nothing depends on what a request says about its host, and nothing but
-//! OAuth reads the database.
+//! OAuth and the calls reads the database.
 
 mod conditional;
+mod cors;
 mod failure;
 mod jwks;
 mod metadata;
 mod metrics;
 mod oauth;
+mod openapi;
 mod probes;
 mod problem;
+mod public;
 
 use std::{any::Any, collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -43,37 +47,70 @@ pub struct HttpOptions {
     pub trusted_proxies: Vec<IpNet>,
     /// The longest that a request may take.
     pub request_timeout: Duration,
+    /// Origins whose pages may make calls.
+    pub cors_origins: Vec<String>,
+    /// Whether browsers are told to come by TLS only.
+    pub tls: bool,
     /// What `GET /metrics` tells; `None`: there is no such path.
     pub metrics: Option<Arc<Metrics>>,
 }
 
-/// Everything that is served over plain HTTP.
-pub fn router(auth: Arc<Auth>, readiness: Arc<Readiness>, options: HttpOptions) -> Router {
+/// A year. For this host only: of others we know nothing.
+const STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// Everything that is served over plain HTTP: documents, probes, and `calls`,
+/// which bound themselves in time.
+pub fn router(
+    auth: Arc<Auth>,
+    readiness: Arc<Readiness>,
+    calls: Router,
+    options: HttpOptions,
+) -> Router {
     let issuer = auth.policy().issuer.clone();
     let proxies = TrustedProxies::new(options.trusted_proxies);
     let edge = Edge {
         arrivals: Arrivals::new(Arc::clone(&auth.clock), auth.entropy.as_ref(), proxies),
         request_timeout: options.request_timeout,
+        tls: options.tls,
     };
+    let edge = Arc::new(edge);
     let probes = Router::new()
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
         .with_state(readiness);
     let keys = routes(metadata::places(&issuer, metadata::JWKS), || {
-        get(jwks::document).options(jwks::preflight)
+        get(jwks::document).options(public::preflight)
     });
     let documents = routes(metadata::paths(&issuer), || get(metadata::serve));
     let metrics = options.metrics.map_or_else(Router::new, |metrics| {
         Router::new().route("/metrics", get(metrics::serve)).with_state(metrics)
     });
+    let own_calls = oauth::router(&issuer)
+        .with_state(auth.clone())
+        .layer(middleware::from_fn_with_state(Arc::clone(&edge), bound));
+    let openapi =
+        Router::new().route("/openapi.json", get(openapi::document).options(public::preflight));
     probes
         .merge(metrics)
-        .merge(keys.merge(oauth::router(&issuer)).with_state(auth))
+        .merge(openapi)
+        .merge(keys.with_state(Arc::clone(&auth)))
         .merge(documents.with_state(metadata::document(&issuer)))
+        .layer(middleware::from_fn_with_state(Arc::clone(&edge), bound))
+        .merge(across_origins(calls.merge(own_calls), &options.cors_origins))
         .fallback(async || Problem::NOT_FOUND)
         .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(Arc::new(edge), pass))
+        .layer(middleware::from_fn_with_state(edge, pass))
+}
+
+/// Routes that pages of these origins may call. Browsers ask with `OPTIONS`
+/// first, which is why the refusal of other methods stands inside the layer.
+fn across_origins(routes: Router, origins: &[String]) -> Router {
+    if origins.is_empty() {
+        return routes;
+    }
+    let routes = routes.method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED);
+    routes.layer(cors::layer(origins))
 }
 
 /// The same route at each of several paths, of which the configuration knows
@@ -90,26 +127,38 @@ fn routes<S: Clone + Send + Sync + 'static>(
 struct Edge {
     arrivals: Arrivals,
     request_timeout: Duration,
+    tls: bool,
 }
 
-/// Names every request, bounds it in time, logs its failure, and forbids
-/// guessing at any answer's type.
+/// Bounds a request in time.
+async fn bound(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(edge.request_timeout, next.run(request)).await;
+    answered.unwrap_or_else(|_| {
+        failed(Level::WARN, "timed_out", "it took too long", Problem::TIMED_OUT)
+    })
+}
+
+/// Names every request, logs its failure, and says of every answer that its
+/// type is not to be guessed at, and that it is not to be kept, unless it says
+/// how long.
 async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let limit = edge.request_timeout;
     let arrival = edge.arrivals.receive(request.headers(), request.extensions(), limit);
     let uri = request.uri().clone();
     request.extensions_mut().insert(arrival.clone());
-    let mut response = match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => failed(Level::WARN, "timed_out", "it took too long", Problem::TIMED_OUT),
-    };
+    let mut response = next.run(request).await;
     if let Some(failure) = response.extensions().get::<Failure>() {
         let took = edge.arrivals.age(&arrival);
         failure.log(&uri, response.status().as_u16(), &arrival, took);
     }
-    let nosniff = HeaderValue::from_static("nosniff");
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-    response.headers_mut().insert(REQUEST_ID, arrival.id);
+    let headers = response.headers_mut();
+    let no_store = HeaderValue::from_static("no-store");
+    headers.entry(header::CACHE_CONTROL).or_insert(no_store);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if edge.tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
+    }
+    headers.insert(REQUEST_ID, arrival.id);
     response
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 
@@ -24,5 +24,5 @@ pub(super) async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
 }
 
 fn text(status: StatusCode, body: String) -> Response {
-    (status, [(header::CACHE_CONTROL, "no-store")], body).into_response()
+    (status, body).into_response()
 }

@@ -6,6 +6,7 @@
 
 mod assertions;
 mod buf;
+mod connect;
 mod differential;
 mod grpcurl;
 mod grpcurl_errors;
@@ -14,6 +15,7 @@ mod keys;
 mod mutation;
 mod oauth;
 mod operators_day;
+mod schemathesis;
 mod verifier;
 mod verifiers;
 mod werkzeug;

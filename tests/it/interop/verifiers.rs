@@ -20,6 +20,7 @@ async fn issuer() -> Option<(Issuer, Vec<Verifier>)> {
     Some((issuer, verifiers))
 }
 
+/// HT-05: each reads the key set as it is served.
 #[tokio::test(flavor = "multi_thread")]
 async fn libraries_accept_an_access_token_given_the_jwks_url_alone() {
     let Some((mut issuer, verifiers)) = issuer().await else { return };

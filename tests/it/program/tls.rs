@@ -50,6 +50,7 @@ async fn both_listeners_speak_tls_and_nothing_else() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("UTF-8");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\"kty\":\"RSA\""));
+    assert!(answer.contains("strict-transport-security: max-age=31536000\r\n"), "HT-18: {answer}");
 
     let mut plain = TcpStream::connect(server.http).await.expect("the server accepts");
     plain.write_all(REQUEST).await.expect("sent");

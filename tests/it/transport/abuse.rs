@@ -12,7 +12,7 @@ use axum::{Extension, Router, routing::get};
 use tokenward::listener::ConnectionLimits;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpSocket,
+    net::{TcpSocket, TcpStream},
     time::{Instant, timeout},
 };
 
@@ -24,6 +24,7 @@ use super::{
     },
     http1, limits, read_to_end,
 };
+use crate::support::world::{Engine, World};
 
 fn app() -> Router {
     Router::new().route("/", get(async || "fine")).route("/panic", get(panic))
@@ -72,6 +73,28 @@ async fn gt_01_rapid_reset_ends_the_connection() {
     assert!(calls.load(Ordering::Relaxed) < 1000, "{calls:?} of 10000 reached the service");
     writing.abort();
     assert!(http1(&server, "/").await.ends_with("fine"));
+}
+
+/// The HTTP port of a whole server speaks HTTP/2 within the same limits.
+#[tokio::test]
+async fn ht_13_the_http_port_has_the_same_limits() {
+    let served = World::new(Engine::Sqlite).await.expect("SQLite").serve().await;
+    let mut settings = Vec::new();
+    for address in [served.grpc, served.http] {
+        let (mut reader, mut writer) = begin(TcpStream::connect(address).await.unwrap()).await;
+        settings.push(reader.next().await.unwrap().payload);
+        let mut flood = Vec::new();
+        for n in 0..1_000 {
+            flood.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream_id(n), GET));
+            flood.extend(frame(RST_STREAM, 0, stream_id(n), &8_u32.to_be_bytes()));
+        }
+        let writing = tokio::spawn(async move { writer.write_all(&flood).await });
+        let frames = reader.rest().await;
+        let goaway = frames.iter().find(|frame| frame.kind == GOAWAY).expect("GOAWAY");
+        assert_eq!(goaway.number(4), ENHANCE_YOUR_CALM);
+        writing.abort();
+    }
+    assert_eq!(settings[0], settings[1]);
 }
 
 /// F7, CVE-2025-8671: the peer makes us reset streams.

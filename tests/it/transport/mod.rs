@@ -5,6 +5,7 @@ mod abuse;
 mod client_certificates;
 mod ending;
 mod frames;
+mod smuggling;
 mod tls;
 mod unread;
 

@@ -1,5 +1,7 @@
 //! The HTTP edge, as caches, browsers and probes meet it.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
 use tokenward::config::{Settings, Span};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -96,6 +98,75 @@ async fn ht_01_ht_02_the_key_set_and_its_headers() {
     }
     let changed = ask(&served, "GET", JWKS, "If-None-Match: \"x\"\r\n").await;
     assert_eq!((changed.status, changed.body), (200, answer.body));
+}
+
+/// No member that a verifier does not need, and numbers as RFC 7518 wants them.
+#[tokio::test]
+async fn ht_04_keys_have_the_members_of_public_keys() {
+    let served = serve(Engine::Sqlite).await.unwrap();
+    let document: Value = serde_json::from_str(&ask(&served, "GET", JWKS, "").await.body).unwrap();
+    for key in document["keys"].as_array().unwrap() {
+        let mut members: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
+        members.sort_unstable();
+        assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"]);
+        assert_eq!(
+            (&key["kty"], &key["use"], &key["alg"]),
+            (&"RSA".into(), &"sig".into(), &"RS256".into())
+        );
+        assert_eq!(key["e"], "AQAB");
+        let modulus = URL_SAFE_NO_PAD.decode(key["n"].as_str().unwrap()).expect("unpadded");
+        assert!(modulus.len() >= 256 && modulus[0] != 0, "without leading zeros");
+    }
+}
+
+/// HT-07: whatever a cache does not look at, the answer does not either.
+#[tokio::test]
+async fn ht_07_no_header_changes_the_key_set() {
+    let served = serve(Engine::Sqlite).await.unwrap();
+    let told = |answer: Answer| {
+        let varies = |line: &&str| line.starts_with("date: ") || line.starts_with("x-request-id: ");
+        let head: Vec<_> = answer.head.lines().filter(|line| !varies(line)).collect();
+        format!("{}\n{}", head.join("\n"), answer.body)
+    };
+    let expected = told(ask(&served, "GET", JWKS, "").await);
+    for headers in [
+        "X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: http\r\n",
+        "X-Original-URL: /metrics\r\nX-Rewrite-URL: /metrics\r\n",
+        "X-HTTP-Method-Override: DELETE\r\n",
+        "Accept-Encoding: gzip, br\r\n",
+        "Accept: text/html\r\nAccept-Language: de\r\n",
+        "Origin: https://evil.example\r\n",
+        "Range: bytes=0-1\r\n",
+        "Cookie: a=b\r\nAuthorization: Bearer a.b.c\r\n",
+    ] {
+        assert_eq!(told(ask(&served, "GET", JWKS, headers).await), expected, "{headers}");
+    }
+}
+
+/// In clear there is no promise of TLS; with TLS see `program::tls`.
+#[tokio::test]
+async fn ht_18_every_answer_says_how_it_may_be_kept_and_read() {
+    let served = serve(Engine::Sqlite).await.unwrap();
+    for (path, cache) in [
+        (JWKS, "public, max-age=300"),
+        ("/openapi.json", "public, max-age=300"),
+        ("/.well-known/openid-configuration", "public, max-age=300"),
+        ("/livez", "no-store"),
+        ("/readyz", "no-store"),
+        ("/metrics", "no-store"),
+        ("/absent", "no-store"),
+        ("/tokenward.auth.v1.AuthService/Verify", "no-store"),
+    ] {
+        for method in ["GET", "POST"] {
+            let answer = ask(&served, method, path, "").await;
+            let expected = if answer.status == 200 { cache } else { "no-store" };
+            assert_eq!(answer.header("cache-control"), Some(expected), "{method} {path}");
+            assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+            assert_eq!(answer.header("strict-transport-security"), None, "{path}");
+            assert!(answer.header("x-request-id").is_some(), "{path}");
+            assert!(answer.header("server").is_none() && answer.header("x-powered-by").is_none());
+        }
+    }
 }
 
 #[tokio::test]

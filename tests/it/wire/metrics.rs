@@ -79,7 +79,7 @@ async fn metrics_can_be_switched_off() {
     assert_eq!(ask(&served, "GET", METRICS, "").await.status, 404);
 }
 
-/// LO-09: whatever callers send, no series comes or goes, and nothing of it
+/// LO-09, HT-16: whatever callers send, no series comes or goes, and nothing of it
 /// shows.
 #[tokio::test]
 async fn lo_09_callers_make_no_series() {
