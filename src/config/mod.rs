@@ -237,8 +237,8 @@ pub struct HttpSettings {
     #[config(env = "TOKENWARD_HTTP_CALLS", default = true)]
     pub calls: bool,
 
-    /// Origins (like https://app.example.org) whose pages may make calls here,
-    /// as JSON or gRPC-Web. Outside of the file: one text, with commas.
+    /// Origins whose pages may make calls here: scheme, host and, if it is not
+    /// the usual one, port. Outside of the file: one text, with commas.
     #[config(env = "TOKENWARD_HTTP_CORS_ORIGINS", default = [])]
     pub cors_origins: Origins,
 

@@ -2,7 +2,7 @@
 //! over POST (the Connect protocol) and as gRPC-Web, on the same paths.
 //!
 //! Both are spellings of a gRPC call. What they spell is answered by the very
-//! service that answers gRPC, through the same [`Edge`]: limits, deadlines,
+//! service that answers gRPC, through the same `Edge`: limits, deadlines,
 //! details of errors and lines of the log are the same.
 
 mod connect;

@@ -13,7 +13,7 @@ use tokenward::grpc::pb::FILE_DESCRIPTOR_SET;
 const SERVICE: &str = "tokenward.auth.v1.AuthService";
 /// Calls that need an access token, and one that may.
 const AUTHENTICATED: [&str; 2] = ["ListSessions", "ChangePassword"];
-const SOMETIMES_AUTHENTICATED: &str = "Revoke";
+const SOMETIMES_AUTHENTICATED: [&str; 3] = ["Revoke", "Verify", "BatchVerify"];
 
 /// `paths` and `components`.
 pub(super) fn part() -> Value {
@@ -21,7 +21,7 @@ pub(super) fn part() -> Value {
     let service = pool.get_service_by_name(SERVICE).expect("the service");
     let mut paths = Map::new();
     let mut schemas = BTreeMap::new();
-    for method in service.methods() {
+    for method in service.methods().filter(|method| !method.is_server_streaming()) {
         paths
             .insert(format!("/{SERVICE}/{}", method.name()), json!({ "post": operation(&method) }));
         add(&mut schemas, &method.input(), Side::Request);
@@ -63,7 +63,7 @@ fn operation(method: &MethodDescriptor) -> Value {
     });
     if AUTHENTICATED.contains(&method.name()) {
         operation["security"] = json!([{ "accessToken": [] }]);
-    } else if method.name() == SOMETIMES_AUTHENTICATED {
+    } else if SOMETIMES_AUTHENTICATED.contains(&method.name()) {
         operation["security"] = json!([{}, { "accessToken": [] }]);
     }
     operation

@@ -17,7 +17,7 @@ use crate::support::{
 
 /// In the order of the document. A part whose routes are not there yet is left
 /// out, until they are.
-const PARTS: [&str; 4] = ["base", "documents", "operations", "calls"];
+const PARTS: [&str; 5] = ["base", "documents", "operations", "calls", "oauth"];
 
 fn file(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
