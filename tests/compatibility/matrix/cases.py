@@ -137,7 +137,7 @@ def _altered(token):
 
 def _of_a_stranger(issuer, folder):
     """A token of an issuer that has the same name and other keys."""
-    stranger = Issuer(issuer.binary, issuer.grpcurl, folder, issuer.http_port)
+    stranger = Issuer(issuer.binary, folder, issuer.http_port)
     stranger.create_user("alice", "--role", "reader")
     with stranger.serving():
         return stranger.login()["accessToken"]

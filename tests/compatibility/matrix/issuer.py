@@ -14,7 +14,7 @@ import pathlib
 import ssl
 import urllib.request
 
-from .process import Broken, free_port, run, running, until
+from .process import PATIENCE, Broken, free_port, run, running, until
 
 PASSWORD = "correct horse battery staple"
 JWKS = "/.well-known/jwks.json"
@@ -57,8 +57,8 @@ FUTURE = "2100-01-01T00-00-00Z.pem"
 class Issuer:
     """One data folder with its keys. At most one server runs on it at a time."""
 
-    def __init__(self, binary, grpcurl, folder, http_port=None):
-        self.binary, self.grpcurl, self.folder = binary, grpcurl, pathlib.Path(folder)
+    def __init__(self, binary, folder, http_port=None):
+        self.binary, self.folder = binary, pathlib.Path(folder)
         self.folder.mkdir()
         self.http_port = http_port or free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
@@ -109,11 +109,8 @@ class Issuer:
             yield self
 
     def call(self, method, request):
-        """A call of the service, by grpcurl."""
-        transport = ["-cacert", self._tls.authority] if self._tls else ["-plaintext"]
-        target = [f"127.0.0.1:{self.grpc_port}", f"{SERVICE}/{method}"]
-        command = [self.grpcurl, *transport, "-d", "@", *target]
-        return json.loads(run(command, json.dumps(request)))
+        """A call of the service, as JSON over HTTP."""
+        return json.loads(self._fetch(f"/{SERVICE}/{method}", json.dumps(request).encode()))
 
     def login(self, user="alice", **request):
         """The tokens of a new session."""
@@ -161,10 +158,11 @@ class Issuer:
             return self._fetch("/readyz")
         return None
 
-    def _fetch(self, path):
+    def _fetch(self, path, body=None):
         context = ssl.create_default_context(cafile=self._tls.authority) if self._tls else None
         url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.http_port}{path}"
-        with urllib.request.urlopen(url, timeout=10, context=context) as answer:
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=PATIENCE, context=context) as answer:
             return answer.read()
 
 
