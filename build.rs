@@ -7,6 +7,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true);
     compiler.open_files([
+        "envoy/service/auth/v3/external_auth.proto",
         "tokenward/auth/v1/auth.proto",
         "tokenward/admin/v1/audit_service.proto",
         "tokenward/admin/v1/client_service.proto",
@@ -24,7 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         // A malformed message is the caller's mistake: see grpc/codec.rs.
         .codec_path("crate::grpc::codec::Codec")
         // Secrets must not be printable by accident.
-        .skip_debug([".tokenward.auth.v1", ".tokenward.admin.v1"])
+        .skip_debug([".tokenward.auth.v1", ".tokenward.admin.v1", ".envoy"])
+        .extern_path(".google.rpc.Status", "::tonic_types::Status")
         .enum_attribute(".tokenward.auth.v1.InactiveReason", "#[derive(Debug)]")
         .enum_attribute(".tokenward.admin.v1.KeyPurpose", "#[derive(Debug)]")
         .enum_attribute(".tokenward.admin.v1.KeyState", "#[derive(Debug)]")

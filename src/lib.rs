@@ -9,7 +9,7 @@
 //! domain says what is true, and store and crypto do what was decided.
 //!
 //! ```text
-//! main → cli → app → { grpc, http } → service → domain
+//! main → cli → app → { grpc, http } → gateway → service → domain
 //!                    { store, crypto } → domain        service sees their ports only
 //! ```
 //!
@@ -20,6 +20,7 @@
 //! | [`crypto`] | keys, signatures, password hashes, and the threads that make them |
 //! | [`store`] | users, sessions and the revocation log, in SQLite or PostgreSQL |
 //! | [`grpc`], [`http`] | the two edges; `grpc/status.rs` is the one table of errors |
+//! | [`gateway`] | what gateways ask about a request: may it pass, and who is it? |
 //! | [`arrival`] | what both find out about a request: where it comes from, its id, its token |
 //! | [`listener`] | accepted connections: TLS, limits, draining |
 //! | [`audit_lines`] | the audit log, as lines among the logs |
@@ -40,6 +41,7 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod gateway;
 pub mod grpc;
 pub mod http;
 pub mod listener;

@@ -2,13 +2,16 @@
 
 use std::{num::NonZeroUsize, sync::Arc, thread};
 
+use http::HeaderName;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::Access;
 use crate::{
     config::{self, RevocationSettings, Settings, Span},
     crypto::workers::WorkerSettings,
+    gateway::{BrowserRules, GatewayRules, Origins, SessionCookie},
     grpc::{GrpcOptions, WatchOptions, web::WebOptions},
     http::HttpOptions,
     listener::{ConnectionLimits, tls::TlsFiles},
@@ -65,6 +68,7 @@ pub(super) fn grpc_options(settings: &Settings, shutdown: CancellationToken) -> 
         request_timeout: settings.grpc.request_timeout.0,
         max_message_bytes: to_usize(settings.grpc.max_message_bytes),
         trusted_proxies: settings.grpc.trusted_proxies.0.clone(),
+        gateway: gateway_rules(settings),
         watch_lifetime: settings.admin.watch_lifetime.0,
         watch: watch_options(&settings.revocation),
         shutdown,
@@ -102,13 +106,45 @@ pub fn connection_limits(settings: &Settings, request_timeout: Span) -> Connecti
     }
 }
 
+/// How requests are judged for gateways, over either edge.
+fn gateway_rules(settings: &Settings) -> GatewayRules {
+    let gateway = &settings.gateway;
+    // The settings were checked: no name is lost.
+    let names = gateway.token_headers.0.iter();
+    let names = names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok());
+    GatewayRules {
+        schemes: gateway.schemes.0.clone(),
+        token_headers: names.collect(),
+        forward_token: gateway.forward_token,
+        browser: settings.browser.enabled.then(|| browser_rules(settings)),
+    }
+}
+
+fn browser_rules(settings: &Settings) -> BrowserRules {
+    let browser = &settings.browser;
+    let same_site = match browser.same_site {
+        config::SameSite::Lax => "Lax",
+        config::SameSite::Strict => "Strict",
+    };
+    let own = || Url::parse(&settings.issuer).map(|issuer| issuer.origin().ascii_serialization());
+    let origins = match &browser.origins {
+        Some(origins) => origins.0.clone(),
+        None => own().into_iter().collect(),
+    };
+    BrowserRules {
+        cookie: SessionCookie::new(browser.cookie_name.clone(), same_site),
+        origins: Origins::new(origins),
+    }
+}
+
 /// What the HTTP edge is given.
 pub(super) fn http_options(settings: &Settings, metrics: &Arc<Metrics>) -> HttpOptions {
     HttpOptions {
         trusted_proxies: settings.http.trusted_proxies.0.clone(),
+        gateway: gateway_rules(settings),
         request_timeout: settings.http.request_timeout.0,
         cors_origins: settings.http.cors_origins.0.clone(),
-        tls: settings.tls.certificate.is_some(),
+        tls: tls_files(settings).is_some(),
         metrics: settings.http.metrics.then(|| Arc::clone(metrics)),
     }
 }

@@ -4,13 +4,24 @@ use axum::http::HeaderMap;
 
 use crate::domain::error::AuthError;
 
-/// The caller's access token (RFC 6750 section 2.1): one `authorization` of
-/// the form `Bearer`, one space, token. No credentials at all, or those of
-/// another scheme, are `None`; more than one, or a malformed one, are an
-/// invalid request (section 3.1), since any choice could be the wrong one.
+/// The caller's access token (RFC 6750 section 2.1).
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
+    authorization(headers, &["Bearer"])
+}
+
+/// The token in `authorization`: one entry of the form scheme, one space,
+/// token, the scheme being one of these. No credentials at all, or those of
+/// another scheme, are `None`; more than one, a malformed one, or one without
+/// its scheme are an invalid request (section 3.1), since any choice could be
+/// the wrong one.
+pub fn authorization<'h>(
+    headers: &'h HeaderMap,
+    schemes: &[impl AsRef<str>],
+) -> Result<Option<&'h str>, AuthError> {
     let malformed = || {
-        let rule = "must be one entry: 'Bearer', one space, and the access token";
+        let schemes: Vec<_> = schemes.iter().map(AsRef::as_ref).collect();
+        let schemes = schemes.join("' or '");
+        let rule = format!("must be one entry: '{schemes}', one space, and the access token");
         AuthError::invalid("authorization", rule)
     };
     if headers.contains_key("authorization-bin") {
@@ -22,14 +33,19 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
         return Err(malformed());
     }
     let text = entry.to_str().map_err(|_| malformed())?;
-    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
+    let Some((scheme, token)) = text.split_once(' ') else {
+        return if text.is_empty() { Ok(None) } else { Err(malformed()) };
+    };
+    if !schemes.iter().any(|accepted| accepted.as_ref().eq_ignore_ascii_case(scheme)) {
         return Ok(None);
     }
-    if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic() && b != b',') {
-        return Err(malformed());
-    }
-    Ok(Some(token))
+    if is_bare_token(token.as_bytes()) { Ok(Some(token)) } else { Err(malformed()) }
+}
+
+/// Could it be one token? A comma would stand between two headers that a proxy
+/// has made one of.
+pub fn is_bare_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|b| b.is_ascii_graphic() && *b != b',')
 }
 
 #[cfg(test)]
@@ -52,9 +68,16 @@ mod tests {
             let headers = headers(&[("authorization", good)]);
             assert_eq!(bearer(&headers).expect(good), Some("a.b-c_d"));
         }
-        for bad in
-            ["Bearer", "Bearer ", "Bearer  a", "Bearer a ", "Bearer a b", "Bearer a,b", "Bearer ä"]
-        {
+        for bad in [
+            "Bearer",
+            "Bearer ",
+            "Bearer  a",
+            "Bearer a ",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer ä",
+            "a.b-c_d",
+        ] {
             let headers = headers(&[("authorization", bad)]);
             assert!(matches!(bearer(&headers), Err(AuthError::InvalidArgument(_))), "{bad:?}");
         }
@@ -63,7 +86,7 @@ mod tests {
     #[test]
     fn other_schemes_and_no_credentials_are_none() {
         assert_eq!(bearer(&headers(&[])).expect("none"), None);
-        for other in ["Basic dTpw", "", "a.b.c", "Bearera b"] {
+        for other in ["Basic dTpw", "", "Bearera b"] {
             let headers = headers(&[("authorization", other)]);
             assert_eq!(bearer(&headers).expect(other), None, "{other:?}");
         }
@@ -78,5 +101,21 @@ mod tests {
             let headers = headers(entries);
             assert!(matches!(bearer(&headers), Err(AuthError::InvalidArgument(_))), "{entries:?}");
         }
+    }
+
+    #[test]
+    fn s2_7_the_accepted_schemes_are_a_setting() {
+        let schemes = ["Bearer", "JWT"];
+        for good in ["JWT a.b-c_d", "jwt a.b-c_d", "Bearer a.b-c_d"] {
+            let headers = headers(&[("authorization", good)]);
+            assert_eq!(authorization(&headers, &schemes).expect(good), Some("a.b-c_d"));
+        }
+        for bad in ["JWT", "JWT ", "JWT  a", "JWT a b", "a.b-c_d"] {
+            let headers = headers(&[("authorization", bad)]);
+            let error = authorization(&headers, &schemes).expect_err(bad).to_string();
+            assert!(error.contains("'Bearer' or 'JWT', one space"), "{error}");
+        }
+        let other = headers(&[("authorization", "JWT a.b-c_d")]);
+        assert_eq!(bearer(&other).expect("another scheme"), None);
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     service::Caller,
 };
 
-pub use bearer::bearer;
+pub use bearer::{authorization, bearer, is_bare_token};
 pub use forwarded::TrustedProxies;
 pub use request_id::{REQUEST_ID, RequestIds};
 

@@ -13,7 +13,7 @@ use crate::domain::{
     account::Role,
     custom_claims::{CustomClaims, InvalidClaims},
     id::ClientId,
-    policy::{self, AdminPolicy, Audience, ClientPolicy, Lifetimes, Policy, Scopes},
+    policy::{self, AdminPolicy, Audience, BrowserPolicy, ClientPolicy, Lifetimes, Policy, Scopes},
     throttle::{Allowance, ThrottleRules},
     token::AccessTokenType,
 };
@@ -68,6 +68,7 @@ impl Settings {
             replay_window: self.tokens.replay_window.0,
             default_client: client_id(&self.default_client)?,
             clients: clients.into_iter().map(client).collect::<Result<_, String>>()?,
+            browser: self.browser.enabled.then(|| browser(self)).transpose()?,
             scope_roles: self.scopes.iter().map(scope_roles).collect::<Result<_, _>>()?,
             custom_claims: self.claims.iter().map(custom).collect::<Result<_, _>>()?,
             password_min_chars: usize::try_from(self.password.min_chars).unwrap_or(usize::MAX),
@@ -84,6 +85,15 @@ impl Settings {
             audit_failed_identifiers: self.audit.failed_identifiers,
         })
     }
+}
+
+fn browser(settings: &Settings) -> Result<BrowserPolicy, String> {
+    let client = settings.browser.client.as_ref().unwrap_or(&settings.default_client);
+    Ok(BrowserPolicy {
+        client: client_id(client)?,
+        cookie_lifetime: settings.browser.cookie_lifetime.0,
+        renewal_wait: settings.browser.renewal_wait.0,
+    })
 }
 
 fn admin(settings: &AdminSettings) -> Result<AdminPolicy, String> {

@@ -1,5 +1,6 @@
 //! The bounds of settings, and the rules between them.
 
+mod gateways;
 mod grants;
 
 use std::{fmt::Display, time::Duration};
@@ -28,6 +29,8 @@ pub fn violations(settings: &Settings) -> Vec<String> {
     check.custom_claims(settings);
     check.admin(settings);
     check.verify(settings);
+    check.gateways(settings);
+    check.browser(settings);
     check.violations
 }
 
@@ -66,6 +69,9 @@ impl Check {
         self.span("grpc.request_timeout", s.grpc.request_timeout, millis(100), mins(5));
         self.number("grpc.max_message_bytes", s.grpc.max_message_bytes, 65_536, 16_777_216);
         self.span("http.request_timeout", s.http.request_timeout, millis(100), mins(5));
+        let cookie = s.browser.cookie_lifetime;
+        self.span("browser.cookie_lifetime", cookie, mins(1), days(1));
+        self.span("browser.renewal_wait", s.browser.renewal_wait, millis(10), secs(5));
         self.span("tls.handshake_timeout", s.tls.handshake_timeout, millis(100), mins(1));
         self.connection_bounds(s);
         self.token_bounds(s);
@@ -147,9 +153,7 @@ impl Check {
             self.refuse("issuer", &s.issuer, rule);
         }
         for origin in &s.http.cors_origins.0 {
-            if let Err(rule) = check_origin(origin) {
-                self.refuse("http.cors_origins", origin, rule);
-            }
+            self.origin("http.cors_origins", origin);
         }
         if s.tls.certificate.is_some() != s.tls.key.is_some() {
             self.violations.push("tls.certificate and tls.key must be set together".to_owned());
@@ -287,6 +291,12 @@ impl Check {
             let rule =
                 "must be a DNS name in lower case, or a URI, of 1 to 255 printable characters";
             self.refuse(setting, name, rule);
+        }
+    }
+
+    fn origin(&mut self, name: &str, origin: &str) {
+        if let Err(rule) = check_origin(origin) {
+            self.refuse(name, &origin, rule);
         }
     }
 

@@ -21,7 +21,8 @@ use confique::Config;
 use serde::{Deserialize, Serialize};
 
 pub use values::{
-    AccessType, DatabaseUrl, LogFormat, Networks, OnStale, Origins, Rotation, Span, VerifyCallers,
+    AccessType, DatabaseUrl, LogFormat, Networks, OnStale, Rotation, SameSite, Span, VerifyCallers,
+    Words,
 };
 
 /// The whole configuration.
@@ -59,6 +60,14 @@ pub struct Settings {
     /// and gRPC-Web.
     #[config(nested)]
     pub http: HttpSettings,
+
+    /// What gateways ask: forward-auth at /auth/verify, and Envoy's ext_authz.
+    #[config(nested)]
+    pub gateway: GatewaySettings,
+
+    /// Browser sessions: /session, and a cookie that /auth/verify judges.
+    #[config(nested)]
+    pub browser: BrowserSettings,
 
     /// TLS on all listeners.
     #[config(nested)]
@@ -240,12 +249,76 @@ pub struct HttpSettings {
     /// Origins whose pages may make calls here: scheme, host and, if it is not
     /// the usual one, port. Outside of the file: one text, with commas.
     #[config(env = "TOKENWARD_HTTP_CORS_ORIGINS", default = [])]
-    pub cors_origins: Origins,
+    pub cors_origins: Words,
 
     /// Serves GET /metrics. A gateway that publishes this listener should keep
     /// /metrics, /livez and /readyz inside.
     #[config(env = "TOKENWARD_HTTP_METRICS", default = true)]
     pub metrics: bool,
+}
+
+/// What gateways ask about the requests that they hold.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct GatewaySettings {
+    /// Schemes of the Authorization header under which a token is looked for,
+    /// in any case of letters; at most 8. Outside of the file: one text, with
+    /// commas.
+    #[config(env = "TOKENWARD_GATEWAY_SCHEMES", default = ["Bearer"])]
+    pub schemes: Words,
+
+    /// Names of further headers that carry a token and nothing else, such as
+    /// "x-access-token"; at most 8. Outside of the file: one text, with commas.
+    #[config(env = "TOKENWARD_GATEWAY_TOKEN_HEADERS", default = [])]
+    pub token_headers: Words,
+
+    /// Whether ext_authz lets the header with the token go on to the upstream.
+    /// Other gateways decide that themselves.
+    #[config(env = "TOKENWARD_GATEWAY_FORWARD_TOKEN", default = false)]
+    pub forward_token: bool,
+}
+
+/// Browser sessions.
+#[derive(Clone, Debug, Config, Serialize)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct BrowserSettings {
+    /// Serves /session, and lets its cookie be a credential for gateways.
+    #[config(env = "TOKENWARD_BROWSER_ENABLED", default = false)]
+    pub enabled: bool,
+
+    /// Name of the cookie. Must begin with "__Host-", so that no other host
+    /// can set one of that name.
+    #[config(env = "TOKENWARD_BROWSER_COOKIE_NAME", default = "__Host-tokenward")]
+    pub cookie_name: String,
+
+    /// The longest life of a cookie. A request in its second half renews it;
+    /// a session without requests for so long is over. Never past the
+    /// session_lifetime of the client.
+    /// Range: 1m to 1day.
+    #[config(env = "TOKENWARD_BROWSER_COOKIE_LIFETIME", default = "1h")]
+    pub cookie_lifetime: Span,
+
+    /// How long a request waits for the renewal of its cookie; then it passes
+    /// with the old one. Less than the gateway waits: Envoy has 200 ms.
+    /// Range: 10ms to 5s.
+    #[config(env = "TOKENWARD_BROWSER_RENEWAL_WAIT", default = "100ms")]
+    pub renewal_wait: Span,
+
+    /// SameSite of the cookie: "lax" (it comes along when a link on another
+    /// site is followed) or "strict" (it does not).
+    #[config(env = "TOKENWARD_BROWSER_SAME_SITE", default = "lax")]
+    pub same_site: SameSite,
+
+    /// The client that browser sessions are of, a configured one. Unset:
+    /// default_client.
+    #[config(env = "TOKENWARD_BROWSER_CLIENT")]
+    pub client: Option<String>,
+
+    /// Origins (scheme, host, and port if it is not the scheme's own) whose
+    /// pages may log in and out and make requests with the cookie. Unset: the
+    /// issuer's own. Outside of the file: one text, with commas.
+    #[config(env = "TOKENWARD_BROWSER_ORIGINS")]
+    pub origins: Option<Words>,
 }
 
 /// TLS on all listeners: certificate and key, both or neither.

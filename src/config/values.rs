@@ -100,7 +100,7 @@ pub struct Networks(pub Vec<IpNet>);
 
 impl<'de> Deserialize<'de> for Networks {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let texts = ListOrText::deserialize(deserializer)?.into_list();
+        let Words(texts) = Words::deserialize(deserializer)?;
         let parse = |text: &String| {
             let address = || text.parse::<IpAddr>().map(IpNet::from);
             text.parse().or_else(|_| address()).map_err(|_| {
@@ -111,20 +111,19 @@ impl<'de> Deserialize<'de> for Networks {
     }
 }
 
-/// Origins as browsers send them. A list in a file, one text with commas
-/// elsewhere; [`check`](super::check) looks at each.
+/// Several short texts: a list in a file, one text with commas elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Origins(pub Vec<String>);
+pub struct Words(pub Vec<String>);
 
-impl<'de> Deserialize<'de> for Origins {
+impl<'de> Deserialize<'de> for Words {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         ListOrText::deserialize(deserializer).map(|texts| Self(texts.into_list()))
     }
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "must be texts, as a list or with commas")]
+#[serde(untagged, expecting = "must be a list of texts, or one text with commas")]
 enum ListOrText {
     List(Vec<String>),
     Text(String),
@@ -150,6 +149,16 @@ pub enum AccessType {
     /// For verifiers that know nothing else.
     #[serde(rename = "JWT")]
     Jwt,
+}
+
+/// The `SameSite` attribute of the session cookie. Never `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SameSite {
+    /// Sent along when a link on another site is followed.
+    Lax,
+    /// Not even then.
+    Strict,
 }
 
 /// Whether refresh tokens rotate.

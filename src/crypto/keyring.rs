@@ -187,7 +187,7 @@ impl TokenKeys for Keyring {
 fn purpose_of(token_type: TokenType) -> KeyPurpose {
     match token_type {
         TokenType::Access(_) => KeyPurpose::Access,
-        TokenType::Refresh => KeyPurpose::Refresh,
+        TokenType::Refresh | TokenType::Cookie => KeyPurpose::Refresh,
     }
 }
 

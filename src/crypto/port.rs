@@ -23,8 +23,8 @@ pub use super::workers::Place;
 pub enum KeyPurpose {
     /// Signs access tokens; published in the JWKS.
     Access,
-    /// Signs refresh tokens; never published, so that no resource server can
-    /// ever take a refresh token for an access token.
+    /// Signs refresh tokens and cookies; never published, so that no resource
+    /// server can ever take one of them for an access token.
     Refresh,
 }
 

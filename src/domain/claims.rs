@@ -18,7 +18,11 @@ const NUMERIC_DATE_MAX: i64 = i64::MAX / 1_000_000;
 /// Claims that make an access token something that we never issue: bound to
 /// a key that we cannot check (RFC 7800), of another kind, or used by one
 /// party in the name of another (RFC 8693 section 4).
-const FOREIGN: [&str; 4] = ["cnf", "token_use", "act", "may_act"];
+const FOREIGN: [&str; 4] = ["cnf", TOKEN_USE, "act", "may_act"];
+
+/// Tells tokens that are no access tokens what they are.
+const TOKEN_USE: &str = "token_use";
+const COOKIE: &str = "cookie";
 
 /// The other names that are no custom claim's: those that tokens of ours have,
 /// those of RFC 7519 section 4.1, and `typ`.
@@ -134,6 +138,17 @@ impl AccessClaims {
 
     /// The JSON text, the same bytes for the same claims.
     pub fn to_json(&self) -> String {
+        Value::Object(self.members()).to_string()
+    }
+
+    /// The JSON text of a cookie, which says that it is one.
+    pub fn to_cookie_json(&self) -> String {
+        let mut claims = self.members();
+        claims.insert(TOKEN_USE.to_owned(), json!(COOKIE));
+        Value::Object(claims).to_string()
+    }
+
+    fn members(&self) -> Map<String, Value> {
         let mut claims = Map::new();
         let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         put("iss", json!(self.issuer));
@@ -159,7 +174,7 @@ impl AccessClaims {
         for (name, value) in &self.custom {
             claims.entry(name).or_insert_with(|| value.clone());
         }
-        Value::Object(claims).to_string()
+        claims
     }
 
     /// Reads claims whose signature has been checked. Claims that we never
@@ -172,6 +187,18 @@ impl AccessClaims {
             return Err(InvalidJson);
         }
         Self::from_object(&object)
+    }
+
+    /// Reads the claims of a cookie, which are a user's, and whose signature
+    /// has been checked.
+    pub fn parse_cookie(payload: &[u8]) -> Result<Self, InvalidJson> {
+        let object = StrictObject::parse(payload)?;
+        let mut foreign = FOREIGN.iter().filter(|name| **name != TOKEN_USE);
+        if foreign.any(|name| object.contains(name)) || object.string(TOKEN_USE)? != COOKIE {
+            return Err(InvalidJson);
+        }
+        let claims = Self::from_object(&object)?;
+        if claims.user().is_some() { Ok(claims) } else { Err(InvalidJson) }
     }
 
     fn from_object(object: &StrictObject) -> Result<Self, InvalidJson> {
@@ -364,6 +391,33 @@ mod tests {
         let claims = parse(of_client()).expect("the token of a client");
         assert_eq!(claims.subject, Subject::Client);
         assert_eq!(claims.to_json(), Value::Object(of_client()).to_string());
+    }
+
+    #[test]
+    fn a_cookie_is_no_access_token_and_the_other_way_round() {
+        let mut claims = of_client();
+        for (name, value) in [
+            ("sub", json!("018f3a5e-7c1b-7d2e-8f3a-1b2c3d4e5f61")),
+            ("sid", json!("018f3a5e-7c1b-7d2e-8f3a-1b2c3d4e5f62")),
+            ("auth_time", json!(1_800_000_000)),
+            ("amr", json!(["pwd"])),
+        ] {
+            claims.insert(name.to_owned(), value);
+        }
+        let access = parse(claims.clone()).expect("the token of a user");
+        let parse_cookie = |json: &str| AccessClaims::parse_cookie(json.as_bytes());
+        let cookie = access.to_cookie_json();
+        assert_eq!(parse_cookie(&cookie).as_ref(), Ok(&access));
+        assert_eq!(AccessClaims::parse(cookie.as_bytes()), Err(InvalidJson));
+        assert_eq!(parse_cookie(&access.to_json()), Err(InvalidJson));
+        let client = parse(of_client()).expect("the token of a client");
+        assert_eq!(parse_cookie(&client.to_cookie_json()), Err(InvalidJson));
+        for (name, value) in [("token_use", "refresh"), ("cnf", "x"), ("act", "x")] {
+            let mut other = claims.clone();
+            other.insert("token_use".to_owned(), json!("cookie"));
+            other.insert(name.to_owned(), json!(value));
+            assert_eq!(parse_cookie(&Value::Object(other).to_string()), Err(InvalidJson), "{name}");
+        }
     }
 
     /// Neither can be made into the other by what is added or left out.

@@ -47,7 +47,21 @@ pub fn access_claims(
     at: Timestamp,
     token_id: TokenId,
 ) -> Result<AccessClaims, InvalidClaims> {
-    let claims = AccessClaims {
+    let claims = session_claims(policy, lifetimes, session, account, at, token_id);
+    with_custom_claims(policy, Some(account), claims)
+}
+
+/// What any token of `session` says that is judged from memory: an access token
+/// without custom claims, or a cookie, in which nobody would read them.
+pub fn session_claims(
+    policy: &Policy,
+    lifetimes: &Lifetimes,
+    session: &Session,
+    account: &Account,
+    at: Timestamp,
+    token_id: TokenId,
+) -> AccessClaims {
+    AccessClaims {
         issuer: policy.issuer.clone(),
         audience: session.audience.clone(),
         subject: Subject::User(UserClaims {
@@ -68,8 +82,7 @@ pub fn access_claims(
         user_version: session.user_version,
         client_version: session.client_version,
         custom: Map::new(),
-    };
-    with_custom_claims(policy, Some(account), claims)
+    }
 }
 
 /// The versions that the token of a client is issued at.

@@ -134,6 +134,16 @@ pub struct Lifetimes {
     pub idle: Option<Duration>,
 }
 
+impl Lifetimes {
+    /// The same for browsers: a cookie of this life takes the place of access
+    /// tokens, and the session ends with a cookie that was not renewed.
+    #[must_use]
+    pub fn with_cookie(self, life: Duration) -> Self {
+        let idle = self.idle.map_or(life, |idle| idle.min(life));
+        Self { access: life, idle: Some(idle), ..self }
+    }
+}
+
 /// What one client may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientPolicy {
@@ -150,6 +160,18 @@ pub struct ClientPolicy {
     /// Live sessions one user may have on it; a further login ends the
     /// oldest. At least 1.
     pub max_sessions_per_user: u32,
+}
+
+/// How browsers are logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrowserPolicy {
+    /// The client that their sessions are of.
+    pub client: ClientId,
+    /// Longest `exp - iat` of a cookie, and so the longest time between two
+    /// requests of a session.
+    pub cookie_lifetime: Duration,
+    /// How long a request waits for the renewal of its cookie.
+    pub renewal_wait: Duration,
 }
 
 /// Who administers.
@@ -183,6 +205,8 @@ pub struct Policy {
     /// Scopes that only users with one of these roles are given. What is not
     /// here goes to everybody whose client may ask for it.
     pub scope_roles: BTreeMap<String, Vec<Role>>,
+    /// How browsers are logged in; `None`: not at all.
+    pub browser: Option<BrowserPolicy>,
     /// What is added to the access tokens of an audience.
     pub custom_claims: BTreeMap<Audience, CustomClaims>,
     /// The fewest characters of a new password.
@@ -268,9 +292,12 @@ impl Policy {
         audiences.iter().filter_map(|audience| self.custom_claims.get(audience)).collect()
     }
 
-    /// The largest access-token lifetime of any client.
+    /// The largest lifetime of what is judged from memory: the access tokens of
+    /// any client, and cookies.
     pub fn max_access_lifetime(&self) -> Duration {
-        self.clients.values().map(|c| c.lifetimes.access).max().unwrap_or_default()
+        let cookies = self.browser.iter().map(|browser| browser.cookie_lifetime);
+        let access = self.clients.values().map(|c| c.lifetimes.access);
+        access.chain(cookies).max().unwrap_or_default()
     }
 
     /// The largest session lifetime of any client.

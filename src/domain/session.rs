@@ -61,6 +61,9 @@ pub struct Session {
 }
 
 impl Session {
+    /// What every session begins with. That of a browser has no other.
+    pub const FIRST_GENERATION: i64 = 1;
+
     /// Is its time over?
     pub fn has_expired(&self, now: Timestamp) -> bool {
         now >= self.expires_at || self.idle_expires_at.is_some_and(|end| now >= end)

@@ -29,6 +29,8 @@ pub enum TokenType {
     Access(AccessTokenType),
     /// For the Refresh call only.
     Refresh,
+    /// For the browser that it was given to, and for nobody behind the gateway.
+    Cookie,
 }
 
 impl TokenType {
@@ -38,6 +40,7 @@ impl TokenType {
             Self::Access(AccessTokenType::AtJwt) => "at+jwt",
             Self::Access(AccessTokenType::Jwt) => "JWT",
             Self::Refresh => "rt+jwt",
+            Self::Cookie => "ck+jwt",
         }
     }
 
@@ -46,6 +49,7 @@ impl TokenType {
             "at+jwt" => Some(Self::Access(AccessTokenType::AtJwt)),
             "JWT" => Some(Self::Access(AccessTokenType::Jwt)),
             "rt+jwt" => Some(Self::Refresh),
+            "ck+jwt" => Some(Self::Cookie),
             _ => None,
         }
     }
@@ -138,6 +142,7 @@ mod tests {
             TokenType::Access(AccessTokenType::AtJwt),
             TokenType::Access(AccessTokenType::Jwt),
             TokenType::Refresh,
+            TokenType::Cookie,
         ] {
             let text = format!("{}.AAAA", signing_input(token_type, &kid(), "{}"));
             let token = CompactToken::parse(&text).expect("our own form");

@@ -23,7 +23,7 @@ use crate::{
     service::readiness::Readiness,
 };
 
-use super::request::peer;
+use super::{ext_authz, request::peer};
 
 /// A question is one service's name.
 const MESSAGE_MAX_BYTES: usize = 1024;
@@ -56,7 +56,7 @@ impl HealthEdge {
     fn status(&self, service: &str) -> Option<ServingStatus> {
         match service {
             "liveness" => Some(ServingStatus::Serving),
-            "" | "readiness" | "tokenward.auth.v1.AuthService" => {
+            "" | "readiness" | "tokenward.auth.v1.AuthService" | ext_authz::SERVICE => {
                 Some(match self.readiness.obstacle() {
                     None => ServingStatus::Serving,
                     Some(_) => ServingStatus::NotServing,

@@ -11,6 +11,7 @@ pub mod codec;
 mod convert;
 mod deadline;
 mod edge;
+mod ext_authz;
 mod health;
 mod late;
 pub mod pb;
@@ -29,6 +30,7 @@ use tonic::service::Routes;
 
 use crate::{
     arrival::{Arrivals, TrustedProxies},
+    gateway::{Gateway, GatewayRules},
     service::{Auth, readiness::Readiness},
 };
 
@@ -50,6 +52,8 @@ pub struct GrpcOptions {
     pub max_message_bytes: usize,
     /// Peers whose `x-forwarded-for` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How requests are judged for Envoy.
+    pub gateway: GatewayRules,
     /// How long a stream of audit events lasts.
     pub watch_lifetime: Duration,
     /// The bounds of `WatchRevocations`.
@@ -63,7 +67,7 @@ pub struct GrpcOptions {
 /// What a listener serves, beside health and reflection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Surface {
-    /// `tokenward.auth.v1`.
+    /// `tokenward.auth.v1`, and what Envoy asks.
     Public,
     /// `tokenward.admin.v1`.
     Admin,
@@ -82,8 +86,8 @@ impl Surface {
 
     /// The full names of its own services.
     fn services(self) -> impl Iterator<Item = &'static str> {
-        let public =
-            ["tokenward.auth.v1.AuthService"].into_iter().filter(move |_| self.has_public());
+        let public = ["tokenward.auth.v1.AuthService", ext_authz::SERVICE];
+        let public = public.into_iter().filter(move |_| self.has_public());
         public.chain(admin::SERVICES.into_iter().filter(move |_| self.has_admin()))
     }
 }
@@ -104,6 +108,8 @@ pub fn router(
     if surface.has_public() {
         let watches = Watches::new(&options.watch, shutdown.clone());
         services = services.add_service(public(auth, options.max_message_bytes, Some(watches)));
+        let gateway = Gateway::new(Arc::clone(auth), options.gateway.clone());
+        services = services.add_service(ext_authz::server(gateway));
     }
     let mut services = services.into_axum_router().reset_fallback();
     if surface.has_admin() {

@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_descriptors_fit_together() {
-        services(&["tokenward.auth.v1.AuthService"])
+        services(&["tokenward.auth.v1.AuthService", "envoy.service.auth.v3.Authorization"])
             .map(|_| ())
             .expect("every descriptor set is complete");
     }

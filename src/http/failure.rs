@@ -5,7 +5,10 @@ use std::time::Duration;
 use axum::http::Uri;
 use tracing::Level;
 
-use crate::arrival::Arrival;
+use crate::{
+    arrival::Arrival,
+    domain::error::{AuthError, chain},
+};
 
 /// What is to be said of a failure; an extension of its answer.
 #[derive(Clone, Debug)]
@@ -17,6 +20,25 @@ pub(super) struct Failure {
     pub(super) reason: &'static str,
     /// For the operator.
     pub(super) cause: String,
+}
+
+impl From<&AuthError> for Failure {
+    fn from(error: &AuthError) -> Self {
+        Self { level: level(error), reason: error.reason(), cause: chain(error) }
+    }
+}
+
+/// As loud as the same failure is over gRPC.
+pub(super) fn level(error: &AuthError) -> Level {
+    match error {
+        AuthError::Internal(_) | AuthError::Unavailable { .. } => Level::ERROR,
+        AuthError::DeadlineExceeded
+        | AuthError::Overloaded { .. }
+        | AuthError::Throttled { .. }
+        | AuthError::SlowWatcher { .. }
+        | AuthError::IssuedRecently { .. } => Level::WARN,
+        _ => Level::INFO,
+    }
 }
 
 impl Failure {

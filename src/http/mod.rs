@@ -1,13 +1,16 @@
-//! The HTTP edge: public keys, metadata, OAuth, probes, metrics, and around the
-//! calls that others answer.
+//! The HTTP edge: public keys, metadata, forward-auth, browser sessions, OAuth,
+//! probes, metrics, and around the calls that others answer.
 //!
-//! Nothing depends on what a request says about its host, and nothing but
-//! OAuth and the calls reads the database.
+//! Nothing depends on what a request says about its host, so public documents
+//! are the same for everybody.
 
 mod conditional;
 mod cors;
 mod failure;
+mod forward_auth;
 mod jwks;
+mod login_form;
+mod media_type;
 mod metadata;
 mod metrics;
 mod oauth;
@@ -15,6 +18,8 @@ mod openapi;
 mod probes;
 mod problem;
 mod public;
+mod session;
+mod site_path;
 
 use std::{any::Any, collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -25,7 +30,7 @@ use axum::{
     http::{HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, any, get},
 };
 use ipnet::IpNet;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -33,6 +38,7 @@ use tracing::Level;
 
 use crate::{
     arrival::{Arrivals, REQUEST_ID, TrustedProxies},
+    gateway::{Gateway, GatewayRules},
     service::{Auth, readiness::Readiness},
     telemetry::metrics::Metrics,
 };
@@ -45,11 +51,14 @@ use problem::Problem;
 pub struct HttpOptions {
     /// Peers whose `x-forwarded-for` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How requests are judged for gateways.
+    pub gateway: GatewayRules,
     /// The longest that a request may take.
     pub request_timeout: Duration,
     /// Origins whose pages may make calls.
     pub cors_origins: Vec<String>,
-    /// Whether browsers are told to come by TLS only.
+    /// Is this listener reached by TLS? Browsers are told to come by no other
+    /// way from then on (RFC 6797).
     pub tls: bool,
     /// What `GET /metrics` tells; `None`: there is no such path.
     pub metrics: Option<Arc<Metrics>>,
@@ -82,18 +91,26 @@ pub fn router(
         get(jwks::document).options(public::preflight)
     });
     let documents = routes(metadata::paths(&issuer), || get(metadata::serve));
+    let browsers = options.gateway.browser.clone();
+    let browsers =
+        browsers.map_or_else(Router::new, |rules| session::routes(Arc::clone(&auth), rules));
+    let gateway = Arc::new(Gateway::new(Arc::clone(&auth), options.gateway));
+    let gateways =
+        Router::new().route("/auth/verify", any(forward_auth::verify)).with_state(gateway);
     let metrics = options.metrics.map_or_else(Router::new, |metrics| {
         Router::new().route("/metrics", get(metrics::serve)).with_state(metrics)
     });
     let own_calls = oauth::router(&issuer)
-        .with_state(auth.clone())
+        .with_state(Arc::clone(&auth))
         .layer(middleware::from_fn_with_state(Arc::clone(&edge), bound));
     let openapi =
         Router::new().route("/openapi.json", get(openapi::document).options(public::preflight));
     probes
         .merge(metrics)
         .merge(openapi)
-        .merge(keys.with_state(Arc::clone(&auth)))
+        .merge(gateways)
+        .merge(browsers)
+        .merge(keys.with_state(auth))
         .merge(documents.with_state(metadata::document(&issuer)))
         .layer(middleware::from_fn_with_state(Arc::clone(&edge), bound))
         .merge(across_origins(calls.merge(own_calls), &options.cors_origins))

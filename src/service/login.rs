@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::{
     domain::{
+        account::Account,
         audit::{Action, Actor, Event, Origin},
         clock::Timestamp,
         entropy::sortable_uuid,
@@ -24,7 +25,7 @@ use crate::{
         identifier::{self, IDENTIFIER_MAX_LEN, Identifier},
         issuance,
         password::{InvalidPassword, Password, PasswordHash},
-        policy::{ClientPolicy, Grant},
+        policy::{Grant, Lifetimes},
         session::Session,
     },
     store::port::{Credentials, NewSession, OpenSession},
@@ -70,6 +71,25 @@ pub struct LoggedIn {
     pub user_id: UserId,
 }
 
+/// How long a session lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lasting {
+    /// As long as it is refreshed.
+    Refreshed,
+    /// As long as its one access token.
+    OneToken,
+    /// As long as its cookie, which lives so long, is renewed.
+    Browser(Duration),
+}
+
+/// A session without tokens yet.
+pub(super) struct Opened {
+    pub(super) session: Session,
+    pub(super) account: Account,
+    /// Those of its tokens.
+    pub(super) lifetimes: Lifetimes,
+}
+
 impl Auth {
     /// Logs a user in. A refused login is answered on a time grid.
     pub async fn login(
@@ -77,19 +97,36 @@ impl Auth {
         request: LoginRequest,
         caller: &Caller,
     ) -> Result<LoggedIn, AuthError> {
+        let lasting = if request.no_refresh_token { Lasting::OneToken } else { Lasting::Refreshed };
+        let Opened { session, account, lifetimes } =
+            self.open_session(request, lasting, caller).await?;
+        let with_refresh_token = lasting == Lasting::Refreshed;
+        let tokens =
+            self.mint_generation(&lifetimes, &session, &account, with_refresh_token).await?;
+        Ok(LoggedIn { tokens, session_id: session.id, user_id: account.id })
+    }
+
+    /// All of a login but the tokens. A refused one is answered on the grid.
+    pub(super) async fn open_session(
+        &self,
+        request: LoginRequest,
+        lasting: Lasting,
+        caller: &Caller,
+    ) -> Result<Opened, AuthError> {
         let began = self.clock.monotonic();
-        let result = self.try_login(request, caller).await;
+        let result = self.try_open(request, lasting, caller).await;
         if let Err(AuthError::Unauthenticated(_)) = result {
             self.wait_for_grid(began).await;
         }
         result
     }
 
-    async fn try_login(
+    async fn try_open(
         &self,
         request: LoginRequest,
+        lasting: Lasting,
         caller: &Caller,
-    ) -> Result<LoggedIn, AuthError> {
+    ) -> Result<Opened, AuthError> {
         let password = check_form(&request)?;
         let (client_id, client) = self.login_client(&request.client_id).await?;
         let grant = client.grant(client_id, &request.audience, &request.scope)?;
@@ -99,19 +136,24 @@ impl Auth {
         // revocations of sessions that must go are counted from here.
         let now = self.now();
         let grant = self.policy.narrow(grant, &request.scope, &credentials.account.roles)?;
-        let mut session = self.new_session(&credentials, grant, &client, now)?;
+        let lifetimes = match lasting {
+            Lasting::Browser(cookie) => client.lifetimes.with_cookie(cookie),
+            Lasting::Refreshed | Lasting::OneToken => client.lifetimes,
+        };
+        let mut session = self.new_session(&credentials, grant, &lifetimes, now)?;
         session.label = request.label;
         session.ip = caller.ip.map(|ip| ip.to_canonical().to_string()).unwrap_or_default();
         session.user_agent = cut(&caller.user_agent, USER_AGENT_MAX_LEN);
-        if request.no_refresh_token {
+        if lasting == Lasting::OneToken {
             let token_id = issuance::access_token_id(session.id, session.generation);
-            let lifetimes = &client.lifetimes;
             session.expires_at =
-                issuance::access_token_end(&self.policy, lifetimes, &session, now, token_id);
+                issuance::access_token_end(&self.policy, &lifetimes, &session, now, token_id);
             session.idle_expires_at = None;
         }
         let origin = caller.acting_as(Actor::User(credentials.account.id));
-        self.open(session, credentials, &client, origin, !request.no_refresh_token).await
+        let max_sessions = client.max_sessions_per_user;
+        let (session, account) = self.open(session, credentials, max_sessions, origin).await?;
+        Ok(Opened { session, account, lifetimes })
     }
 
     /// Reads the credentials and checks the password; makes the hash again
@@ -193,10 +235,9 @@ impl Auth {
         &self,
         credentials: &Credentials,
         grant: Grant,
-        client: &ClientPolicy,
+        lifetimes: &Lifetimes,
         now: Timestamp,
     ) -> Result<Session, AuthError> {
-        let lifetimes = &client.lifetimes;
         Ok(Session {
             id: SessionId::new(sortable_uuid(self.entropy.as_ref(), now)?),
             user_id: credentials.account.id,
@@ -204,7 +245,7 @@ impl Auth {
             min_refresh_version: 0,
             client_id: grant.client_id,
             client_version: 0, // The store knows.
-            generation: 1,
+            generation: Session::FIRST_GENERATION,
             rotated_at: now,
             created_at: now,
             expires_at: now.plus(lifetimes.session).floor_to_second(),
@@ -225,30 +266,24 @@ impl Auth {
         &self,
         session: Session,
         credentials: Credentials,
-        client: &ClientPolicy,
+        max_sessions: u32,
         origin: Origin,
-        with_refresh_token: bool,
-    ) -> Result<LoggedIn, AuthError> {
-        let wrong = AuthError::Unauthenticated(Refusal::InvalidCredentials);
+    ) -> Result<(Session, Account), AuthError> {
+        let wrong = || AuthError::Unauthenticated(Refusal::InvalidCredentials);
         let new = NewSession {
             session,
             checked_version: credentials.account.version,
-            checked_hash: credentials.password_hash.ok_or(wrong)?,
-            max_sessions: client.max_sessions_per_user,
+            checked_hash: credentials.password_hash.ok_or_else(wrong)?,
+            max_sessions,
             origin,
         };
-        let (session, account) = match self.store.open_session(new).await? {
+        match self.store.open_session(new).await? {
             OpenSession::Opened { session, account, ended } => {
                 self.index.apply(&ended);
-                (session, account)
+                Ok((session, account))
             }
-            OpenSession::Refused => {
-                return Err(AuthError::Unauthenticated(Refusal::InvalidCredentials));
-            }
-        };
-        let tokens =
-            self.mint_generation(&client.lifetimes, &session, &account, with_refresh_token).await?;
-        Ok(LoggedIn { tokens, session_id: session.id, user_id: account.id })
+            OpenSession::Refused => Err(wrong()),
+        }
     }
 
     /// Sleeps until the next whole multiple of the grid after `began`.

@@ -7,6 +7,7 @@
 
 mod administrator;
 pub mod audit;
+pub mod browser;
 pub mod change_password;
 pub mod client_auth;
 pub mod client_profile;
@@ -55,6 +56,7 @@ use crate::{
 
 pub use administrator::Administrator;
 
+use browser::Renewals;
 use index::LiveIndex;
 use throttle::Attempts;
 
@@ -69,6 +71,7 @@ pub struct Auth {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     attempts: Arc<Attempts>,
+    renewals: Renewals,
 }
 
 /// Everything that [`Auth`] works with.
@@ -132,7 +135,8 @@ impl Auth {
             Arc::clone(&clock),
             policy.throttle,
         );
-        Self { policy, store, keys, passwords, proofs, index, clock, entropy, attempts }
+        let renewals = Renewals::default();
+        Self { policy, store, keys, passwords, proofs, index, clock, entropy, attempts, renewals }
     }
 
     /// The public access keys (RFC 7517), ready to be served.

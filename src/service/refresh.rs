@@ -102,7 +102,7 @@ impl Auth {
 
     /// The step in the store, and the alarm if it found misuse: both in a task
     /// of their own, since a thief that hangs up must not silence the alarm.
-    async fn rotate(&self, request: Rotate, user: UserId) -> Result<Rotated, AuthError> {
+    pub(super) async fn rotate(&self, request: Rotate, user: UserId) -> Result<Rotated, AuthError> {
         let (store, index) = (Arc::clone(&self.store), Arc::clone(&self.index));
         let session = request.session_id;
         let step = tokio::spawn(async move {
@@ -131,7 +131,8 @@ impl Auth {
         let token = CompactToken::parse(text).map_err(|_| refused(Refusal::InvalidToken))?;
         match (self.keys.check(&token, now), token.token_type) {
             (Some(KeyPurpose::Refresh), TokenType::Refresh) => {}
-            (Some(KeyPurpose::Access), TokenType::Access(_)) => {
+            (Some(KeyPurpose::Access), TokenType::Access(_))
+            | (Some(KeyPurpose::Refresh), TokenType::Cookie) => {
                 return Err(refused(Refusal::WrongType));
             }
             _ => return Err(refused(Refusal::InvalidToken)),

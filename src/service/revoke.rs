@@ -166,6 +166,9 @@ impl Auth {
             (Some(KeyPurpose::Access), TokenType::Access(_)) => {
                 AccessClaims::parse(token.payload()).map(Issued::from)
             }
+            (Some(KeyPurpose::Refresh), TokenType::Cookie) => {
+                AccessClaims::parse_cookie(token.payload()).map(Issued::from)
+            }
             (Some(KeyPurpose::Refresh), TokenType::Refresh) => {
                 RefreshClaims::parse(token.payload()).map(Issued::from)
             }

@@ -1,4 +1,5 @@
-//! `Verify` and `BatchVerify`: judge access tokens from memory.
+//! `Verify` and `BatchVerify`: judge access tokens from memory; and cookies,
+//! for gateways.
 //!
 //! The signature is checked first; only for a token that is truly ours is
 //! the exact reason told. State (keys, revocations) is judged on every call.
@@ -101,15 +102,32 @@ pub enum InactiveReason {
     KeyRevoked,
 }
 
+/// Which kind of token is asked about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Access,
+    Cookie,
+}
+
 impl Auth {
-    /// Judges one token.
+    /// Judges one access token.
     pub async fn verify(&self, question: &Question) -> Result<Verdict, AuthError> {
+        self.verify_kind(question, Kind::Access).await
+    }
+
+    /// Judges the cookie of a browser session, which is a credential nowhere
+    /// else.
+    pub async fn verify_cookie(&self, question: &Question) -> Result<Verdict, AuthError> {
+        self.verify_kind(question, Kind::Cookie).await
+    }
+
+    async fn verify_kind(&self, question: &Question, kind: Kind) -> Result<Verdict, AuthError> {
         if question.token.is_empty() {
             return Err(AuthError::invalid("token", "must not be empty"));
         }
         check_form(question)?;
         self.index.ready_for(question.needs).await?;
-        self.judge(question, self.now())
+        self.judge(question, kind, self.now())
     }
 
     /// Judges up to [`BATCH_MAX`] tokens at one moment; the strictest demand
@@ -123,7 +141,7 @@ impl Auth {
         let needs = questions.iter().fold(Needs::default(), |all, q| all.and(q.needs));
         self.index.ready_for(needs).await?;
         let now = self.now();
-        questions.iter().map(|question| self.judge(question, now)).collect()
+        questions.iter().map(|question| self.judge(question, Kind::Access, now)).collect()
     }
 
     /// The claims of the caller's own access token, a user's or a client's, if
@@ -143,8 +161,8 @@ impl Auth {
         Err(AuthError::Unauthenticated(refusal))
     }
 
-    fn judge(&self, question: &Question, now: Timestamp) -> Result<Verdict, AuthError> {
-        let genuine = self.genuine(&question.token, now);
+    fn judge(&self, question: &Question, kind: Kind, now: Timestamp) -> Result<Verdict, AuthError> {
+        let genuine = self.genuine(&question.token, kind, now);
         self.index.read(|known| {
             let (reason, claims) = match genuine {
                 Err(reason) => (Some(reason), None),
@@ -163,23 +181,35 @@ impl Auth {
         })
     }
 
-    /// Form, key, signature, kind and claims: is this an access token that
-    /// we made?
+    /// Form, key, signature, kind and claims: is this a token of the wanted
+    /// kind that we made?
     fn genuine<'a>(
         &self,
         text: &'a str,
+        wanted: Kind,
         now: Timestamp,
     ) -> Result<(CompactToken<'a>, TokenClaims), InactiveReason> {
         let token = CompactToken::parse(text).map_err(|_| InactiveReason::Invalid)?;
-        match (self.keys.check(&token, now), token.token_type) {
+        let kind = match (self.keys.check(&token, now), token.token_type) {
             (Some(KeyPurpose::Access), TokenType::Access(t))
-                if t == self.policy.access_token_type => {}
+                if t == self.policy.access_token_type =>
+            {
+                Kind::Access
+            }
+            (Some(KeyPurpose::Refresh), TokenType::Cookie) => Kind::Cookie,
             (Some(KeyPurpose::Refresh), TokenType::Refresh) => {
                 return Err(InactiveReason::WrongType);
             }
             _ => return Err(InactiveReason::Invalid),
+        };
+        if kind != wanted {
+            return Err(InactiveReason::WrongType);
         }
-        let claims = AccessClaims::parse(token.payload()).map_err(|_| InactiveReason::Invalid)?;
+        let claims = match kind {
+            Kind::Access => AccessClaims::parse(token.payload()),
+            Kind::Cookie => AccessClaims::parse_cookie(token.payload()),
+        };
+        let claims = claims.map_err(|_| InactiveReason::Invalid)?;
         if claims.issuer != self.policy.issuer || claims.issued_at > now.plus(ISSUED_AHEAD_MAX) {
             return Err(InactiveReason::Invalid);
         }

@@ -12,7 +12,7 @@ use tracing::Level;
 
 use crate::{
     domain::error::{AuthError, Denial, FieldViolation, RETRY_AFTER_OUTAGE, Refusal, chain},
-    http::failure::Failure,
+    http::failure::{Failure, level},
 };
 
 use super::answer;
@@ -145,18 +145,6 @@ fn refused(refusal: Refusal) -> (StatusCode, &'static str) {
         | Refusal::ClientMismatch
         | Refusal::KeyRevoked
         | Refusal::InvalidOneTimeToken => (StatusCode::BAD_REQUEST, "invalid_grant"),
-    }
-}
-
-/// As loud as the same failure is over gRPC.
-fn level(error: &AuthError) -> Level {
-    match error {
-        AuthError::Internal(_) | AuthError::Unavailable { .. } => Level::ERROR,
-        AuthError::DeadlineExceeded
-        | AuthError::Overloaded { .. }
-        | AuthError::Throttled { .. }
-        | AuthError::IssuedRecently { .. } => Level::WARN,
-        _ => Level::INFO,
     }
 }
 

@@ -135,7 +135,7 @@ async fn ve_16_ve_27_ve_28_tokens_in_metadata() {
     );
     assert_eq!(list(&[bearer(&good.replace(' ', "  "))]).await, INVALID_ARGUMENT, "VE-16");
     assert_eq!(list(&[bearer(&good.replace("Bearer", "bearer"))]).await, OK, "VE-16");
-    assert_eq!(list(&[bearer(&scene.good)]).await, UNAUTHENTICATED, "VE-16: no scheme");
+    assert_eq!(list(&[bearer(&scene.good)]).await, INVALID_ARGUMENT, "VE-16: no scheme");
 }
 
 /// VE-29: a protobuf string is UTF-8. This is every flip of an eighth bit

@@ -17,6 +17,7 @@ fn ht_20_schemathesis_finds_nothing() {
         .with_cheap_hashes()
         .set("password.failure_grid", "0s")
         .set("registration.enabled", "true")
+        .set("browser.enabled", "true")
         .set("http.request_timeout", "1s")
         .with_keys();
     program.create_user(&["alice"]);

@@ -3,6 +3,7 @@
 mod audit_lines;
 mod bad_input;
 mod bench;
+mod browser_sessions;
 mod commands;
 mod custom_claims;
 mod import;

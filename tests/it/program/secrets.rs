@@ -113,7 +113,8 @@ async fn program(engine: world::Engine) -> Option<(Program, String)> {
 }
 
 fn talkative() -> Program {
-    Program::new().set("log.level", "trace").set("registration.enabled", "true").with_cheap_hashes()
+    let program = Program::new().set("log.level", "trace").set("registration.enabled", "true");
+    program.set("browser.enabled", "true").with_cheap_hashes()
 }
 
 /// Each hash, its salt and its digest.

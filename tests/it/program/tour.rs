@@ -3,19 +3,17 @@
 
 use std::{fmt::Write as _, net::SocketAddr};
 
+use serde_json::json;
 use tokenward::grpc::pb::auth::{
     ChangePasswordRequest, IssueClientTokenRequest, ListSessionsRequest, LoginRequest,
     RefreshRequest, RegisterRequest, ResetPasswordRequest, RevokeRequest, TokenPair,
     VerifyIdentifierRequest, VerifyRequest, issue_client_token_request::Credentials,
     revoke_request::Target,
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
 use tonic::{Request, Response, Status};
 
 use super::Client;
+use crate::support::http::send;
 
 pub(super) const PASSWORD: &str = "p8-right-password";
 const WRONG_PASSWORD: &str = "p8-wrong-password";
@@ -52,9 +50,39 @@ impl Tour {
         self.verdicts(&tokens).await;
         self.sessions(&tokens).await;
         over_http(http, &tokens.access_token).await;
+        self.browsing(http, &tokens).await;
         self.revocations(&tokens).await;
         let tokens = self.login().await;
         self.passwords(&tokens).await;
+    }
+
+    /// A browser logs in, right and wrong, is let through by gateways, and logs
+    /// out. Its cookie is a secret like any token; the ids of these requests
+    /// are not looked for.
+    async fn browsing(&mut self, http: SocketAddr, tokens: &TokenPair) {
+        const JSON: &str = "Content-Type: application/json\r\n";
+        for password in [PASSWORD, WRONG_PASSWORD] {
+            let body = json!({ "identifier": "alice", "password": password }).to_string();
+            let answer = send(http, "POST", "/session", JSON, &body).await;
+            let Some(cookie) = answer.header("set-cookie") else {
+                assert_eq!((answer.status, password), (401, WRONG_PASSWORD));
+                continue;
+            };
+            let cookie = cookie.split(';').next().unwrap();
+            self.tokens.push(cookie.split_once('=').unwrap().1.to_owned());
+            let refresh_token = &tokens.refresh_token;
+            for (method, path, headers, status) in [
+                ("GET", "/auth/verify", format!("Cookie: {cookie}\r\n"), 200),
+                ("GET", "/auth/verify", format!("Authorization: Bearer {refresh_token}\r\n"), 403),
+                ("GET", "/auth/verify?x=y", format!("Authorization: Bearer {cookie}\r\n"), 400),
+                ("DELETE", "/session", format!("Cookie: {cookie}\r\n"), 204),
+                ("GET", "/auth/verify", format!("Cookie: {cookie}\r\n"), 401),
+            ] {
+                let answer = send(http, method, path, &headers, "").await;
+                assert_eq!(answer.status, status, "{method} {path}");
+                self.answers.push_str(&answer.body);
+            }
+        }
     }
 
     /// By the right secret, by a wrong one, and by what is no assertion.
@@ -337,13 +365,7 @@ fn flipped(token: &str) -> String {
 
 /// A browser that sends credentials where none are asked for.
 async fn over_http(http: SocketAddr, token: &str) {
-    let mut stream = TcpStream::connect(http).await.unwrap();
-    let request = format!(
-        "GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
-         Authorization: Bearer {token}\r\nCookie: session={token}\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let headers = format!("Authorization: Bearer {token}\r\nCookie: session={token}\r\n");
+    let answer = send(http, "GET", "/.well-known/jwks.json", &headers, "").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
 }

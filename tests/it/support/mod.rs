@@ -6,6 +6,7 @@ pub(crate) mod authority;
 pub(crate) mod beside;
 pub(crate) mod command;
 pub(crate) mod determinism;
+pub(crate) mod http;
 pub(crate) mod key_faults;
 pub(crate) mod key_tools;
 pub(crate) mod naughty;

@@ -101,6 +101,12 @@ impl Served {
         tokio::time::timeout(PATIENCE, self.running).await.expect("it ends").expect("no panic");
     }
 
+    /// Moves the clock, and waits until the server has looked at its log since.
+    pub(crate) async fn advance(&self, span: Duration) {
+        self.clock.advance(span);
+        self.until_ready().await;
+    }
+
     async fn until_ready(&self) {
         let ready = async {
             while self.auth.verify(&question("x")).await.is_err() {

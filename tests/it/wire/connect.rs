@@ -10,7 +10,7 @@ use tonic_types::pb;
 
 use super::{
     calls::register,
-    http::{Answer, send},
+    http::send,
     raw::{self, methods},
     serve, serve_without_log,
     told::told,
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     on_both_engines,
     support::{
+        http::Answer,
         served::Served,
         world::{Engine, PASSWORD, World},
     },

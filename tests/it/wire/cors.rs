@@ -4,10 +4,11 @@ use tokenward::config::Settings;
 
 use super::{
     connect::path,
-    http::{Answer, ask, send},
+    http::{ask, send},
     serve, usual,
 };
 use crate::support::{
+    http::Answer,
     served::Served,
     world::{Engine, World},
 };

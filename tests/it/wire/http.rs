@@ -3,43 +3,20 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use tokenward::config::{Settings, Span};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::time::timeout;
 
 use super::{serve, serve_without_log, usual};
 use crate::support::{
+    http::{self, Answer},
     served::{PATIENCE, Served},
     world::{Engine, World},
 };
 
 const JWKS: &str = "/.well-known/jwks.json";
 
-pub(super) struct Answer {
-    pub(super) status: u16,
-    head: String,
-    pub(super) body: String,
-}
-
-impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    pub(super) fn header_names(&self) -> Vec<&str> {
-        self.headers().map(|(name, _)| name).collect()
-    }
-
-    fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.head.lines().skip(1).filter_map(|line| line.split_once(": "))
-    }
-}
-
 /// One request, with further header lines.
 pub(super) async fn ask(served: &Served, method: &str, path: &str, headers: &str) -> Answer {
-    send(served, method, path, headers, "").await
+    http::send(served.http, method, path, headers, "").await
 }
 
 /// The same, with a body.
@@ -50,21 +27,7 @@ pub(super) async fn send(
     headers: &str,
     body: &str,
 ) -> Answer {
-    let mut stream = TcpStream::connect(served.http).await.unwrap();
-    let length = match body.len() {
-        0 => String::new(),
-        length => format!("Content-Length: {length}\r\n"),
-    };
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\
-         {length}{headers}\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
+    http::send(served.http, method, path, headers, body).await
 }
 
 #[tokio::test]
@@ -125,7 +88,7 @@ async fn ht_07_no_header_changes_the_key_set() {
     let served = serve(Engine::Sqlite).await.unwrap();
     let told = |answer: Answer| {
         let varies = |line: &&str| line.starts_with("date: ") || line.starts_with("x-request-id: ");
-        let head: Vec<_> = answer.head.lines().filter(|line| !varies(line)).collect();
+        let head: Vec<_> = answer.head().lines().filter(|line| !varies(line)).collect();
         format!("{}\n{}", head.join("\n"), answer.body)
     };
     let expected = told(ask(&served, "GET", JWKS, "").await);

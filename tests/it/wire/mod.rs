@@ -3,12 +3,15 @@
 
 mod administrators;
 mod audit;
+mod browser_sessions;
 mod calls;
 mod clients;
 mod connect;
 mod cors;
 mod coverage;
+mod ext_authz;
 mod failures;
+mod forward_auth;
 mod grpc_web;
 mod hostile;
 mod http;

@@ -14,13 +14,14 @@ use tokenward::{
 use super::{
     ISSUER,
     calls::{about, login_request, register},
-    http::{Answer, ask, send},
+    http::{ask, send},
     serve, usual,
 };
 use crate::{
     on_both_engines,
     support::{
         assertion::AssertionKey,
+        http::Answer,
         served::Served,
         world::{Engine, PASSWORD, World},
     },

@@ -19,7 +19,8 @@ use crate::support::{
     world::{Engine, World},
 };
 
-const FOLLOWING: [&str; 3] = ["", "readiness", "tokenward.auth.v1.AuthService"];
+const FOLLOWING: [&str; 4] =
+    ["", "readiness", "tokenward.auth.v1.AuthService", "envoy.service.auth.v3.Authorization"];
 
 fn of(service: &str) -> HealthCheckRequest {
     HealthCheckRequest { service: service.to_owned() }

@@ -16,6 +16,8 @@ use tonic::{
 };
 
 pub(super) const AUTH_SERVICE: &str = "tokenward.auth.v1.AuthService";
+/// Its one method has tests of its own: see `ext_authz`.
+const EXT_AUTHZ: &str = "envoy.service.auth.v3.Authorization";
 const ADMIN_PACKAGE: &str = "tokenward.admin.v1";
 
 /// Bytes as they are, in both directions.
@@ -103,7 +105,8 @@ fn described() -> Vec<Method> {
     let services = files.iter().flat_map(|file| file.service.iter().map(move |s| (file, s)));
     let methods = services.flat_map(|(file, service)| {
         let full_name = format!("{}.{}", file.package(), service.name());
-        let covered = full_name == AUTH_SERVICE || file.package() == ADMIN_PACKAGE;
+        let covered = [AUTH_SERVICE, EXT_AUTHZ].contains(&full_name.as_str())
+            || file.package() == ADMIN_PACKAGE;
         assert!(covered, "{full_name} has no coverage");
         service.method.iter().map(move |method| Method {
             name: method.name().to_owned(),

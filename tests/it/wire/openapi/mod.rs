@@ -8,6 +8,7 @@ mod calls;
 use std::{collections::BTreeSet, env, fs, path::Path};
 
 use serde_json::Value;
+use tokenward::config::Settings;
 
 use super::http::ask;
 use crate::support::{
@@ -17,7 +18,8 @@ use crate::support::{
 
 /// In the order of the document. A part whose routes are not there yet is left
 /// out, until they are.
-const PARTS: [&str; 5] = ["base", "documents", "operations", "calls", "oauth"];
+const PARTS: [&str; 7] =
+    ["base", "documents", "operations", "calls", "oauth", "gateway", "session"];
 
 fn file(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -63,7 +65,8 @@ fn the_document_is_made_of_its_parts() {
 }
 
 async fn served() -> Served {
-    World::new(Engine::Sqlite).await.expect("SQLite").serve().await
+    let everything = |settings: &mut Settings| settings.browser.enabled = true;
+    World::with(Engine::Sqlite, everything).await.expect("SQLite").serve().await
 }
 
 #[tokio::test]
@@ -125,7 +128,10 @@ fn what_is_served_is_documented() {
 
 fn is_path(literal: &str) -> bool {
     let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_');
-    literal.len() > 1 && literal.starts_with('/') && literal.chars().all(part)
+    literal.len() > 1
+        && literal.starts_with('/')
+        && !literal.contains("//")
+        && literal.chars().all(part)
 }
 
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
