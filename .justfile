@@ -11,6 +11,12 @@ quickstart:
 test:
     cargo test
 
+# Real gateways and libraries against a real server; rewrites docs/compatibility.md.
+compatibility:
+    cargo build
+    tests/compatibility/install
+    tests/compatibility/run
+
 # What CI says about style, lints and documentation.
 lint:
     cargo fmt --check

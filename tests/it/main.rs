@@ -11,6 +11,7 @@ mod architecture;
 mod attacks;
 mod documents;
 mod edges;
+mod gateway_examples;
 mod interop;
 mod key_files;
 mod key_numbers;

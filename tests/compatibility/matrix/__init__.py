@@ -1,0 +1,1 @@
+"""The compatibility matrix: real peers, asked about real tokens."""
