@@ -1,12 +1,20 @@
 //! The HTTP edge, as caches, browsers and probes meet it.
 
+use std::{collections::BTreeSet, fs, time::Duration};
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
-use tokenward::config::{Settings, Span};
+use tokenward::{
+    config::{Settings, Span},
+    crypto::generate::{KeyBits, generate},
+    domain::{clock::Timestamp, keys::file_name},
+};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::{serve, serve_without_log, usual};
 use crate::support::{
+    determinism::START,
     http::{self, Answer},
     served::{PATIENCE, Served},
     world::{Engine, World},
@@ -104,6 +112,61 @@ async fn ht_07_no_header_changes_the_key_set() {
     ] {
         assert_eq!(told(ask(&served, "GET", JWKS, headers).await), expected, "{headers}");
     }
+}
+
+/// HT-06: while one key after the other begins to sign and leaves, readers see
+/// whole sets, each key once, and never none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ht_06_readers_see_whole_sets_while_keys_change() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let keys = tempfile::tempdir().unwrap();
+    let (access, refresh) = (keys.path().join("access"), keys.path().join("refresh"));
+    [&access, &refresh].map(|folder| fs::create_dir(folder).unwrap());
+    generate(&refresh, "refresh.pem", KeyBits::Rsa2048).unwrap();
+    let instants: Vec<_> = (0..8).map(|hours| START.plus(HOUR * hours)).collect();
+    let make = |from: &Timestamp| {
+        generate(&access, &file_name(*from).unwrap(), KeyBits::Rsa2048).unwrap().to_string()
+    };
+    let made: BTreeSet<_> = instants.iter().map(make).collect();
+    let with_keys = |settings: &mut Settings| {
+        usual(settings);
+        settings.keys.dir = Some(keys.path().to_owned());
+    };
+    let served = World::with(Engine::Sqlite, with_keys).await.unwrap().serve().await;
+
+    let (address, rotated) = (served.http, CancellationToken::new());
+    let readers = (0..4).map(|_| {
+        let (made, rotated) = (made.clone(), rotated.clone());
+        tokio::spawn(async move {
+            let mut sizes = BTreeSet::new();
+            loop {
+                let last = rotated.is_cancelled();
+                let answer = http::send(address, "GET", JWKS, "", "").await;
+                let set: Value = serde_json::from_str(&answer.body).expect("a whole document");
+                let kids = set["keys"].as_array().expect("keys").iter().map(|key| &key["kid"]);
+                let kids: Vec<_> = kids.map(|kid| kid.as_str().expect("text")).collect();
+                let distinct: BTreeSet<_> = kids.iter().map(|kid| (*kid).to_owned()).collect();
+                assert_eq!((answer.status, distinct.len()), (200, kids.len()));
+                assert!(!kids.is_empty() && distinct.is_subset(&made), "{kids:?}");
+                sizes.insert(kids.len());
+                if last {
+                    return sizes;
+                }
+            }
+        })
+    });
+    let readers: Vec<_> = readers.collect();
+    for _ in 0..2 * instants.len() {
+        // Each reader is somewhere in its loop, wherever that is.
+        http::send(address, "GET", JWKS, "", "").await;
+        served.clock.advance(HOUR / 2);
+    }
+    rotated.cancel();
+    for reader in readers {
+        let sizes = timeout(PATIENCE, reader).await.expect("it ends").expect("no panic");
+        assert!(sizes.contains(&1), "all but the last key have left: {sizes:?}");
+    }
+    served.stop().await;
 }
 
 /// In clear there is no promise of TLS; with TLS see `program::tls`.
