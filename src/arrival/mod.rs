@@ -3,6 +3,7 @@
 
 mod bearer;
 mod forwarded;
+pub mod media_type;
 mod request_id;
 
 use std::{

@@ -7,8 +7,17 @@
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
+use tracing::Level;
+
 /// When to try again after an outage: one look at the log, one failover step.
 pub const RETRY_AFTER_OUTAGE: Duration = Duration::from_secs(1);
+
+/// A delay in whole seconds (RFC 9110 section 10.2.3): not a moment too early,
+/// and never none.
+pub fn delay_seconds(delay: Duration) -> u64 {
+    let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
+    seconds.max(1)
+}
 
 /// A failed call.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +129,20 @@ impl AuthError {
             Self::Unavailable { outage, .. } => outage.reason(),
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// How loud it is in the log: what we must repair is an error, what load or
+    /// a slow peer does a warning, and what callers do wrong is for information.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Internal(_) | Self::Unavailable { .. } => Level::ERROR,
+            Self::DeadlineExceeded
+            | Self::Overloaded { .. }
+            | Self::Throttled { .. }
+            | Self::SlowWatcher { .. }
+            | Self::IssuedRecently { .. } => Level::WARN,
+            _ => Level::INFO,
         }
     }
 

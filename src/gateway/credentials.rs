@@ -49,9 +49,8 @@ impl GatewayRules {
 /// The token that is the whole value of a header. An empty value is none: so
 /// some proxies take a header away.
 fn bare_token<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, AuthError> {
-    let mut entries = headers.get_all(name).iter();
-    let entry = entries.next().filter(|entry| !entry.is_empty());
-    let Some(entry) = entry else { return Ok(None) };
+    let mut entries = headers.get_all(name).iter().filter(|entry| !entry.is_empty());
+    let Some(entry) = entries.next() else { return Ok(None) };
     let text = entry.to_str().ok().filter(|text| is_bare_token(text.as_bytes()));
     match text {
         Some(text) if entries.next().is_none() => Ok(Some(text)),

@@ -17,6 +17,7 @@ mod requirements;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use tracing::Level;
 
 use crate::{
     domain::{
@@ -32,11 +33,14 @@ use crate::{
 
 pub use cookie::SessionCookie;
 pub use identity::COOKIE;
-pub use origin::Origins;
+pub use origin::{Origins, is_safe};
 pub use refused::Refused;
 pub use requirements::Requirements;
 
 use credentials::Credential;
+
+/// What the log says then.
+const UNJUDGED: &str = "a request could not be judged for its gateway";
 
 /// What can be set about it.
 #[derive(Clone, Debug)]
@@ -151,7 +155,14 @@ impl Gateway {
     ) -> Result<Option<HeaderValue>, Stop> {
         match self.auth.renew_cookie(claims, request.caller).await {
             Renewal::None => Ok(None),
-            Renewal::Renewed(cookie) => Ok(Some(rules.cookie.set(&cookie)?)),
+            // A renewal is a service and no condition.
+            Renewal::Renewed(cookie) => Ok(rules.cookie.set(&cookie).map_or_else(
+                |error| {
+                    tracing::warn!(cause = chain(&error), "a renewed cookie cannot be set");
+                    None
+                },
+                Some,
+            )),
             Renewal::Refused(refusal) => {
                 let refused = Refused::session_over(self.realm(), refusal);
                 Err(refused.with_cookie(rules.cookie.cleared()).into())
@@ -174,10 +185,12 @@ impl Gateway {
 
     fn failed(&self, error: &AuthError, caller: &Caller) -> Refused {
         let (request_id, cause) = (caller.request_id.as_str(), chain(error));
-        if let AuthError::InvalidArgument(_) = error {
-            tracing::warn!(request_id, cause, "a gateway is configured wrongly");
-        } else {
-            tracing::error!(request_id, cause, "a request could not be judged for its gateway");
+        match error {
+            AuthError::InvalidArgument(_) => {
+                tracing::warn!(request_id, cause, "a gateway is configured wrongly");
+            }
+            _ if error.level() == Level::ERROR => tracing::error!(request_id, cause, UNJUDGED),
+            _ => tracing::warn!(request_id, cause, UNJUDGED),
         }
         Refused::failed(self.realm(), error)
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::SessionCookie;
 use crate::{
-    domain::error::{AuthError, Refusal},
+    domain::error::{AuthError, RETRY_AFTER_OUTAGE, Refusal, delay_seconds},
     service::verify::{InactiveReason, Question},
 };
 
@@ -65,10 +65,10 @@ impl Refused {
         if status == StatusCode::UNAUTHORIZED {
             refused = refused.challenge(realm, &[]);
         }
-        if let Some(delay) = error.retry_after() {
-            // Whole seconds, and not a moment too early.
-            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-            refused.headers.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        let ours = status == StatusCode::SERVICE_UNAVAILABLE;
+        if let Some(delay) = error.retry_after().or(ours.then_some(RETRY_AFTER_OUTAGE)) {
+            let seconds = HeaderValue::from(delay_seconds(delay));
+            refused.headers.push((header::RETRY_AFTER, seconds));
         }
         refused
     }

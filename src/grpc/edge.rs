@@ -14,7 +14,7 @@ use tonic::{Code, Status};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    arrival::{Arrival, Arrivals, REQUEST_ID},
+    arrival::{Arrival, Arrivals, REQUEST_ID, media_type},
     domain::error::{AuthError, chain},
 };
 
@@ -171,11 +171,7 @@ fn not_grpc(request: &Request) -> Option<Response> {
 
 /// `application/grpc`, or with `+proto`; not gRPC-Web, not another encoding.
 fn is_grpc(headers: &HeaderMap) -> bool {
-    let Some(kind) = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else {
-        return false;
-    };
-    let kind = kind.split(';').next().unwrap_or_default().trim_end();
-    ["application/grpc", "application/grpc+proto"].iter().any(|k| k.eq_ignore_ascii_case(kind))
+    matches!(media_type::of(headers).as_str(), "application/grpc" | "application/grpc+proto")
 }
 
 async fn unknown_service() -> Response {

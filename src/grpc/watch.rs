@@ -26,8 +26,8 @@ use super::{
 };
 
 /// Updates that wait for a watcher who reads slowly, each of at most 1000
-/// entries.
-const BUFFER: usize = 8;
+/// entries, the last word included.
+const BUFFER: usize = 2;
 /// When a watcher who was cut off, or found no place, may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 

@@ -24,20 +24,7 @@ pub(super) struct Failure {
 
 impl From<&AuthError> for Failure {
     fn from(error: &AuthError) -> Self {
-        Self { level: level(error), reason: error.reason(), cause: chain(error) }
-    }
-}
-
-/// As loud as the same failure is over gRPC.
-pub(super) fn level(error: &AuthError) -> Level {
-    match error {
-        AuthError::Internal(_) | AuthError::Unavailable { .. } => Level::ERROR,
-        AuthError::DeadlineExceeded
-        | AuthError::Overloaded { .. }
-        | AuthError::Throttled { .. }
-        | AuthError::SlowWatcher { .. }
-        | AuthError::IssuedRecently { .. } => Level::WARN,
-        _ => Level::INFO,
+        Self { level: error.level(), reason: error.reason(), cause: chain(error) }
     }
 }
 

@@ -5,18 +5,18 @@ use axum::{
     http::HeaderMap,
 };
 use serde::Deserialize;
-use url::form_urlencoded;
 
 use crate::{
+    arrival::media_type,
     domain::{error::AuthError, password::Password},
     service::login::LoginRequest,
 };
 
-use super::{media_type, problem::Problem, site_path::SitePath};
-
-/// The largest form, in bytes. The longest password has 1024, and every one of
-/// them three characters in a form.
-const BODY_MAX_LEN: usize = 16 * 1024;
+use super::{
+    form::{FORM_MAX_LEN, Form, FormFault},
+    problem::Problem,
+    site_path::SitePath,
+};
 
 /// A login that was submitted.
 pub(super) struct Submitted {
@@ -46,8 +46,7 @@ pub(super) enum Unreadable {
 pub(super) async fn read_login(headers: &HeaderMap, body: Body) -> Result<Submitted, Unreadable> {
     match media_type::of(headers).as_str() {
         media_type::JSON => Ok(Submitted { login: json(&content(body).await?)?, pages: None }),
-        media_type::FORM => Ok(form(&content(body).await?)?),
-        _ => Err(Unreadable::Problem(Problem::UNSUPPORTED_MEDIA_TYPE)),
+        _ => form(headers, body).await,
     }
 }
 
@@ -57,9 +56,10 @@ pub(super) async fn read_return_to(
     body: Body,
 ) -> Result<SitePath, Unreadable> {
     match media_type::of(headers).as_str() {
-        media_type::FORM => Ok(form(&content(body).await?)?
-            .pages
-            .map_or_else(SitePath::root, |pages| pages.return_to)),
+        media_type::FORM => {
+            let page = page(&mut Form::read(headers, body).await?, "return_to")?;
+            Ok(page.unwrap_or_else(SitePath::root))
+        }
         _ => Ok(SitePath::root()),
     }
 }
@@ -101,50 +101,39 @@ fn json(body: &[u8]) -> Result<LoginRequest, Unreadable> {
 }
 
 /// Fields that a form has besides are its own affair.
-fn form(body: &[u8]) -> Result<Submitted, Unreadable> {
-    let mut fields = Fields::default();
-    let mut audience = Vec::new();
-    for (name, value) in form_urlencoded::parse(body) {
-        let value = value.into_owned();
-        match name.as_ref() {
-            "identifier" => once("identifier", &mut fields.identifier, value)?,
-            "password" => once("password", &mut fields.password, value)?,
-            "scope" => once("scope", &mut fields.scope, value)?,
-            "return_to" => once("return_to", &mut fields.return_to, value)?,
-            "error_to" => once("error_to", &mut fields.error_to, value)?,
-            "audience" => audience.push(value),
-            _ => {}
-        }
-    }
-    let Fields { identifier, password, scope, return_to, error_to } = fields;
-    let return_to = page("return_to", return_to)?.unwrap_or_else(SitePath::root);
-    let pages = Some(Pages { return_to, error_to: page("error_to", error_to)? });
-    let text = Option::unwrap_or_default;
-    let login = login(text(identifier), text(password), audience, text(scope));
+async fn form(headers: &HeaderMap, body: Body) -> Result<Submitted, Unreadable> {
+    let mut form = Form::read(headers, body).await?;
+    let return_to = page(&mut form, "return_to")?.unwrap_or_else(SitePath::root);
+    let pages = Some(Pages { return_to, error_to: page(&mut form, "error_to")? });
+    let audience = form.take_all("audience");
+    let mut text = |name| form.take(name).unwrap_or_default();
+    let login = login(text("identifier"), text("password"), audience, text("scope"));
     Ok(Submitted { login, pages })
 }
 
-#[derive(Default)]
-struct Fields {
-    identifier: Option<String>,
-    password: Option<String>,
-    scope: Option<String>,
-    return_to: Option<String>,
-    error_to: Option<String>,
+fn page(form: &mut Form, name: &'static str) -> Result<Option<SitePath>, Unreadable> {
+    let Some(text) = form.take(name) else { return Ok(None) };
+    let elsewhere = || AuthError::invalid(name, "must be a path on this site");
+    Ok(Some(SitePath::parse(&text).ok_or_else(elsewhere)?))
 }
 
-fn once(name: &'static str, field: &mut Option<String>, value: String) -> Result<(), Unreadable> {
-    match field.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(Unreadable::Invalid(AuthError::invalid(name, "must be given once"))),
+impl From<AuthError> for Unreadable {
+    fn from(error: AuthError) -> Self {
+        Self::Invalid(error)
     }
 }
 
-fn page(name: &'static str, text: Option<String>) -> Result<Option<SitePath>, Unreadable> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let rule = "must be a path on this site";
-    let elsewhere = || Unreadable::Invalid(AuthError::invalid(name, rule));
-    SitePath::parse(&text).map(Some).ok_or_else(elsewhere)
+impl From<FormFault> for Unreadable {
+    fn from(fault: FormFault) -> Self {
+        match fault {
+            FormFault::NotAForm => Self::Problem(Problem::UNSUPPORTED_MEDIA_TYPE),
+            FormFault::TooLarge => Self::Problem(Problem::CONTENT_TOO_LARGE),
+            FormFault::Malformed => AuthError::invalid("body", "must be a form in UTF-8").into(),
+            FormFault::Repeated => {
+                AuthError::invalid("body", "must have each parameter at most once").into()
+            }
+        }
+    }
 }
 
 /// The client is the one for browsers, and a cookie the only credential.
@@ -167,5 +156,5 @@ fn login(
 
 async fn content(body: Body) -> Result<Bytes, Unreadable> {
     let too_large = |_| Unreadable::Problem(Problem::CONTENT_TOO_LARGE);
-    axum::body::to_bytes(body, BODY_MAX_LEN).await.map_err(too_large)
+    axum::body::to_bytes(body, FORM_MAX_LEN).await.map_err(too_large)
 }

@@ -7,10 +7,10 @@
 mod conditional;
 mod cors;
 mod failure;
+mod form;
 mod forward_auth;
 mod jwks;
 mod login_form;
-mod media_type;
 mod metadata;
 mod metrics;
 mod oauth;
@@ -100,9 +100,6 @@ pub fn router(
     let metrics = options.metrics.map_or_else(Router::new, |metrics| {
         Router::new().route("/metrics", get(metrics::serve)).with_state(metrics)
     });
-    let own_calls = oauth::router(&issuer)
-        .with_state(Arc::clone(&auth))
-        .layer(middleware::from_fn_with_state(Arc::clone(&edge), bound));
     let openapi =
         Router::new().route("/openapi.json", get(openapi::document).options(public::preflight));
     probes
@@ -110,10 +107,10 @@ pub fn router(
         .merge(openapi)
         .merge(gateways)
         .merge(browsers)
-        .merge(keys.with_state(auth))
+        .merge(keys.merge(oauth::router(&issuer)).with_state(auth))
         .merge(documents.with_state(metadata::document(&issuer)))
         .layer(middleware::from_fn_with_state(Arc::clone(&edge), bound))
-        .merge(across_origins(calls.merge(own_calls), &options.cors_origins))
+        .merge(across_origins(calls, &options.cors_origins))
         .fallback(async || Problem::NOT_FOUND)
         .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED)
         .layer(CatchPanicLayer::custom(panicked))

@@ -8,7 +8,11 @@
 //! condition: a cookie that is good is good without the database.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    collections::HashMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -36,8 +40,13 @@ use super::{
     verify::acting_user,
 };
 
-/// How long nobody tries again after a renewal that did not come about.
+/// How long nobody tries again after a renewal that did not come about, and
+/// for a session in any case: whoever keeps an old cookie shall not make the
+/// store write at each request.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Sessions of which it is known when they tried. While there are more at a
+/// time, cookies stay what they are.
+const SESSIONS_MAX: usize = 16_384;
 
 /// A cookie on its way to the browser.
 #[derive(Clone, Debug)]
@@ -91,14 +100,26 @@ impl Auth {
     /// Renews a cookie that was found good, if half of its life is over. While
     /// the database is out of reach it stays what it is.
     pub async fn renew_cookie(&self, claims: &AccessClaims, caller: &Caller) -> Renewal {
-        let now = self.now();
-        if !is_due(claims, now) || self.renewals.are_paused(self.clock.monotonic()) {
+        let (now, monotonic) = (self.now(), self.clock.monotonic());
+        let Some(user) = claims.user().filter(|_| is_due(claims, now)) else {
+            return Renewal::None;
+        };
+        if !self.renewals.take_turn(user.session_id, monotonic) {
             return Renewal::None;
         }
         match self.renew(claims, now, caller).await {
             Ok(renewal) => {
                 self.renewals.succeeded();
+                if let Renewal::None = renewal {
+                    let left = claims.expires_at.since(now);
+                    self.renewals.rest(user.session_id, monotonic.saturating_add(left));
+                }
                 renewal
+            }
+            // What is wrong with one session is no reason to make others wait.
+            Err(error @ AuthError::Internal(_)) => {
+                tracing::warn!(error = chain(&error), "a cookie could not be renewed");
+                Renewal::None
             }
             Err(error) => {
                 self.renewals.failed(&error, self.clock.monotonic());
@@ -198,9 +219,36 @@ pub(super) struct Renewals {
     /// Until when nobody tries, in milliseconds of monotonic time; 0: the last
     /// one came about.
     paused_until_ms: AtomicU64,
+    /// Until when a session does not try again.
+    resting: Mutex<HashMap<SessionId, Duration>>,
 }
 
 impl Renewals {
+    /// May this session try now? If so it has tried.
+    fn take_turn(&self, session: SessionId, monotonic: Duration) -> bool {
+        if self.are_paused(monotonic) {
+            return false;
+        }
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        if resting.get(&session).is_some_and(|until| monotonic < *until) {
+            return false;
+        }
+        if resting.len() >= SESSIONS_MAX {
+            resting.retain(|_, until| monotonic < *until);
+        }
+        let has_room = resting.len() < SESSIONS_MAX;
+        if has_room {
+            resting.insert(session, monotonic.saturating_add(PAUSE));
+        }
+        has_room
+    }
+
+    /// There is nothing to be won for this session before `until`.
+    fn rest(&self, session: SessionId, until: Duration) {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.insert(session, until);
+    }
+
     fn are_paused(&self, monotonic: Duration) -> bool {
         millis(monotonic) < self.paused_until_ms.load(Ordering::Relaxed)
     }
@@ -225,6 +273,8 @@ fn millis(span: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]
@@ -239,5 +289,22 @@ mod tests {
         assert!(renewals.are_paused(at(11)));
         renewals.succeeded();
         assert!(!renewals.are_paused(at(11)));
+    }
+
+    #[test]
+    fn p7_a_session_tries_once_a_second_and_not_at_all_in_vain() {
+        let renewals = Renewals::default();
+        let (one, two) = (SessionId::new(Uuid::from_u128(1)), SessionId::new(Uuid::from_u128(2)));
+        let at = Duration::from_millis;
+        assert!(renewals.take_turn(one, at(0)) && !renewals.take_turn(one, at(999)));
+        assert!(renewals.take_turn(two, at(999)), "others do not wait for it");
+        assert!(renewals.take_turn(one, at(1_000)));
+        renewals.rest(one, at(60_000));
+        assert!(!renewals.take_turn(one, at(59_999)) && renewals.take_turn(one, at(60_000)));
+        for n in 0..20_000 {
+            renewals.take_turn(SessionId::new(Uuid::from_u128(n)), at(70_000));
+        }
+        assert!(renewals.resting.lock().expect("held by nobody").len() <= SESSIONS_MAX);
+        assert!(renewals.take_turn(SessionId::new(Uuid::from_u128(99_999)), at(80_000)));
     }
 }

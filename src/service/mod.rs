@@ -39,6 +39,7 @@ pub mod watch;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
@@ -71,6 +72,8 @@ pub struct Auth {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     attempts: Arc<Attempts>,
+    /// Whoever reads the log for a watcher takes one.
+    watch_reads: Arc<Semaphore>,
     renewals: Renewals,
 }
 
@@ -136,7 +139,20 @@ impl Auth {
             policy.throttle,
         );
         let renewals = Renewals::default();
-        Self { policy, store, keys, passwords, proofs, index, clock, entropy, attempts, renewals }
+        let watch_reads = Arc::new(Semaphore::new(watch::STORE_READS));
+        Self {
+            policy,
+            store,
+            keys,
+            passwords,
+            proofs,
+            index,
+            clock,
+            entropy,
+            attempts,
+            renewals,
+            watch_reads,
+        }
     }
 
     /// The public access keys (RFC 7517), ready to be served.

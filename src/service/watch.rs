@@ -11,7 +11,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::watch,
+    sync::{Semaphore, watch},
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 use uuid::Uuid;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         clock::{Clock, Timestamp},
-        error::{AuthError, Obstacle},
+        error::{AuthError, Fault, Obstacle, Outage},
         revocation::Revocation,
     },
     store::port::Store,
@@ -32,6 +32,9 @@ use super::{
 
 /// Entries that are told at a time.
 const PAGE: u32 = 1_000;
+/// Watchers that read the store at the same time: when all of them come back
+/// at once, logins and refreshes still find connections.
+pub(super) const STORE_READS: usize = 2;
 /// How far behind another replica this one may be when a watcher comes from
 /// there.
 const BEHIND_MAX: Duration = Duration::from_secs(1);
@@ -69,6 +72,7 @@ pub struct Update {
 /// One watcher's place in the log.
 pub struct RevocationWatch {
     store: Arc<dyn Store>,
+    reads: Arc<Semaphore>,
     index: Arc<LiveIndex>,
     clock: Arc<dyn Clock>,
     looks: watch::Receiver<u64>,
@@ -105,12 +109,16 @@ impl Auth {
             return Err(replaced());
         }
         let there = Needs { min_revocation_seq: after_seq, max_staleness: None };
-        timeout(BEHIND_MAX, self.index.ready_for(there)).await.map_err(|_| replaced())??;
+        match timeout(BEHIND_MAX, self.index.ready_for(there)).await {
+            Ok(ready) => ready?,
+            Err(_) => return Err(self.behind()?),
+        }
         let mut heartbeat = interval(heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.reset();
         Ok(RevocationWatch {
             store: Arc::clone(&self.store),
+            reads: Arc::clone(&self.watch_reads),
             index: Arc::clone(&self.index),
             clock: Arc::clone(&self.clock),
             looks,
@@ -120,6 +128,18 @@ impl Auth {
             seq: after_seq,
             complete: false,
             reads_store: true,
+        })
+    }
+
+    /// Why a number is not reached. Without a look at the log in all that time
+    /// nobody knows whether it was replaced.
+    fn behind(&self) -> Result<AuthError, AuthError> {
+        let age = self.index.read(|known| self.index.age_of(known))?;
+        Ok(if age <= BEHIND_MAX {
+            replaced()
+        } else {
+            let fault = Fault::from(format!("the last look at the log is {age:?} old"));
+            AuthError::Unavailable { outage: Outage::StaleRevocations, fault }
         })
     }
 }
@@ -151,7 +171,10 @@ impl RevocationWatch {
     async fn read_store(&mut self) -> Result<Update, AuthError> {
         // Whatever is known now, the store knows.
         let known = self.index.read(Knowledge::seq).map_err(|_| replaced())?;
-        let entries = self.store.log_after(self.seq, PAGE).await?;
+        let entries = {
+            let _turn = self.reads.acquire().await;
+            self.store.log_page(self.seq, PAGE).await?
+        };
         let last = entries.last().map_or(self.seq, |entry| entry.seq);
         if entries.len() < PAGE as usize {
             self.reads_store = false;
@@ -167,8 +190,10 @@ impl RevocationWatch {
     fn tell(&mut self, entries: Vec<Revocation>) -> Result<Update, AuthError> {
         self.heartbeat.reset();
         self.seq = entries.last().map_or(self.seq, |entry| entry.seq.max(self.seq));
-        let (staleness, max_access_lifetime) =
-            self.index.read(|known| (self.index.age_of(known), known.max_access_lifetime()))?;
+        let (staleness, max_access_lifetime) = self
+            .index
+            .read(|known| (self.index.age_of(known), known.max_access_lifetime()))
+            .map_err(|_| replaced())?;
         Ok(Update {
             epoch: self.epoch,
             seq: self.seq,

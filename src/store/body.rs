@@ -290,6 +290,10 @@ impl<DB: Engine> Store for SqlStore<DB> {
         self.watch((seq, limit), |unit, page| Box::pin(log::after(unit, page))).await
     }
 
+    async fn log_page(&self, seq: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
+        self.read((seq, limit), |unit, page| Box::pin(log::after(unit, page))).await
+    }
+
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
         self.write(sweep, |unit, batch| Box::pin(log::sweep(unit, batch))).await
     }

@@ -203,6 +203,10 @@ pub trait Store: Send + Sync + 'static {
     /// Entries after `seq` in order, at most `limit`.
     async fn log_after(&self, seq: i64, limit: u32) -> Result<Vec<Revocation>, StoreError>;
 
+    /// The same for others than the follower of the log, who never has to wait
+    /// for them.
+    async fn log_page(&self, seq: i64, limit: u32) -> Result<Vec<Revocation>, StoreError>;
+
     /// Deletes up to `limit` expired sessions, as many that were revoked so
     /// long ago that none of their tokens lives, as many dead log entries
     /// (never the newest), one-time tokens, used assertions that are over,

@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tonic_types::{StatusExt as _, pb};
 
-use crate::{domain::error::AuthError, grpc::status};
+use crate::{
+    domain::error::{AuthError, delay_seconds},
+    grpc::status,
+};
 
 use super::json;
 
@@ -27,9 +30,8 @@ pub(super) fn to_response(status: &Status, pool: &DescriptorPool) -> Response {
     let mut response = (http, kind, body.to_string()).into_response();
     let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
     if let Some(delay) = retry {
-        let seconds = delay.as_millis().div_ceil(1000);
-        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        let seconds = HeaderValue::from(delay_seconds(delay));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
     if http == StatusCode::UNAUTHORIZED {
         // RFC 9110 section 15.5.2 wants a challenge.

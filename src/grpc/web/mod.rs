@@ -15,7 +15,7 @@ use axum::{
     Router,
     body::Body,
     extract::Request,
-    http::{HeaderMap, StatusCode, Version, header},
+    http::{StatusCode, Version},
     response::{IntoResponse as _, Response},
     routing::post,
 };
@@ -26,7 +26,7 @@ use tonic_web::GrpcWebLayer;
 use tower::{Layer as _, ServiceExt as _};
 
 use crate::{
-    arrival::{Arrivals, TrustedProxies},
+    arrival::{Arrivals, TrustedProxies, media_type},
     service::Auth,
 };
 
@@ -102,8 +102,8 @@ async fn call(
     method: MethodDescriptor,
     request: Request,
 ) -> Response {
-    match media_type(request.headers()).as_str() {
-        "application/json" => connect.answer(request, &method, Format::Json).await,
+    match media_type::of(request.headers()).as_str() {
+        media_type::JSON => connect.answer(request, &method, Format::Json).await,
         "application/proto" => connect.answer(request, &method, Format::Proto).await,
         kind if kind.starts_with("application/grpc-web") => {
             answer_grpc_web(grpc_web, request).await
@@ -122,11 +122,4 @@ async fn answer_grpc_web(services: Router, mut request: Request) -> Response {
         Ok(response) => response.map(Body::new),
         Err(never) => match never {},
     }
-}
-
-/// The media type of the body, without parameters.
-fn media_type(headers: &HeaderMap) -> String {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default();
-    kind.trim().to_ascii_lowercase()
 }

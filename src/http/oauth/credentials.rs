@@ -7,13 +7,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     domain::{assertion::claimed_client, id::ClientId},
+    http::form::{Form, decode},
     service::client_auth::{ClientCredentials, ClientProof},
 };
 
-use super::{
-    error::OauthError,
-    form::{Form, decode},
-};
+use super::error::OauthError;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 

@@ -11,8 +11,10 @@ use serde_json::json;
 use tracing::Level;
 
 use crate::{
-    domain::error::{AuthError, Denial, FieldViolation, RETRY_AFTER_OUTAGE, Refusal, chain},
-    http::failure::{Failure, level},
+    domain::error::{
+        AuthError, Denial, FieldViolation, RETRY_AFTER_OUTAGE, Refusal, chain, delay_seconds,
+    },
+    http::{failure::Failure, form::FormFault},
 };
 
 use super::answer;
@@ -57,18 +59,6 @@ impl OauthError {
         Self::new(StatusCode::BAD_REQUEST, "unsupported_token_type", description)
     }
 
-    /// The body is of another media type.
-    pub(super) fn not_a_form(media_type: &str) -> Self {
-        let description = format!("the content type must be {media_type}");
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", description)
-    }
-
-    /// The body is longer than any that makes sense, or broke off.
-    pub(super) fn too_large(most: usize) -> Self {
-        let description = format!("the body must be whole, and at most {most} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", description)
-    }
-
     #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
@@ -80,13 +70,24 @@ impl OauthError {
     }
 }
 
+impl From<FormFault> for OauthError {
+    fn from(fault: FormFault) -> Self {
+        let status = match fault {
+            FormFault::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            FormFault::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            FormFault::Malformed | FormFault::Repeated => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, "invalid_request", fault.to_string())
+    }
+}
+
 impl From<AuthError> for OauthError {
     fn from(error: AuthError) -> Self {
         let (status, code) = meaning(&error);
         let mut told = Self::new(status, code, error.to_string());
         let ours = status == StatusCode::SERVICE_UNAVAILABLE;
         told.retry_after = error.retry_after().or(ours.then_some(RETRY_AFTER_OUTAGE));
-        told.level = level(&error);
+        told.level = error.level();
         told.cause = Some(chain(&error));
         told
     }
@@ -120,7 +121,9 @@ fn meaning(error: &AuthError) -> (StatusCode, &'static str) {
 fn broken_rule(violations: &[FieldViolation]) -> (StatusCode, &'static str) {
     match violations.first().map(|violation| violation.field) {
         // It did not prove who it is, and has to.
-        Some("credentials") => (StatusCode::UNAUTHORIZED, "invalid_client"),
+        Some("credentials" | "client_secret" | "client_assertion") => {
+            (StatusCode::UNAUTHORIZED, "invalid_client")
+        }
         // It did, and is no client on which users log in.
         Some("client_id") => (StatusCode::BAD_REQUEST, "unauthorized_client"),
         Some("scope") => (StatusCode::BAD_REQUEST, "invalid_scope"),
@@ -167,9 +170,7 @@ impl IntoResponse for OauthError {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(delay) = retry_after {
-            let seconds = delay.as_millis().div_ceil(1000).max(1);
-            let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(delay_seconds(delay)));
         }
         response.extensions_mut().insert(Failure { level, reason: error, cause });
         response

@@ -10,7 +10,11 @@ use crate::{
     service::{Auth, verify::TokenClaims},
 };
 
-use super::{answer, error::OauthError, request::ClientRequest};
+use super::{
+    answer,
+    error::OauthError,
+    request::{ClientRequest, required},
+};
 
 /// The claims that are told, as the token has them. Custom ones are for who
 /// reads the token itself.
@@ -24,7 +28,7 @@ pub(super) async fn serve(
     request: ClientRequest,
 ) -> Result<Response, OauthError> {
     let ClientRequest { credentials, mut form, caller } = request;
-    let token = form.required("token")?;
+    let token = required(&mut form, "token")?;
     let body = match auth.introspect(&credentials, token, &caller).await? {
         Some(claims) => active(&claims)?,
         None => json!({ "active": false }),

@@ -4,7 +4,6 @@
 
 mod credentials;
 mod error;
-mod form;
 mod introspect;
 mod request;
 mod revoke;

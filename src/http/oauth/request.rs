@@ -4,10 +4,11 @@ use axum::extract::{FromRequest, Request};
 
 use crate::{
     arrival,
+    http::form::Form,
     service::{Caller, client_auth::ClientCredentials},
 };
 
-use super::{credentials, error::OauthError, form::Form};
+use super::{credentials, error::OauthError};
 
 /// The request of a client, taken apart and not checked.
 pub(super) struct ClientRequest {
@@ -29,4 +30,10 @@ impl<S: Sync> FromRequest<S> for ClientRequest {
         let caller = arrival::caller(&parts.headers, &parts.extensions);
         Ok(Self { credentials, form, caller })
     }
+}
+
+/// The value of a parameter that must be there.
+pub(super) fn required(form: &mut Form, name: &'static str) -> Result<String, OauthError> {
+    let missing = || OauthError::invalid_request(format!("{name} must not be empty"));
+    form.take(name).ok_or_else(missing)
 }

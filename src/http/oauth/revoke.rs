@@ -10,7 +10,10 @@ use axum::{
 
 use crate::service::{Auth, revoke::RevokedByClient};
 
-use super::{error::OauthError, request::ClientRequest};
+use super::{
+    error::OauthError,
+    request::{ClientRequest, required},
+};
 
 /// Ends the session of a token of the client. What was no good anyway is
 /// answered in the same way.
@@ -19,7 +22,7 @@ pub(super) async fn serve(
     request: ClientRequest,
 ) -> Result<Response, OauthError> {
     let ClientRequest { credentials, mut form, caller } = request;
-    let token = form.required("token")?;
+    let token = required(&mut form, "token")?;
     match auth.revoke_for_client(&credentials, &token, &caller).await? {
         RevokedByClient::Dead => {
             Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response())

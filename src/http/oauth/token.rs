@@ -11,7 +11,11 @@ use crate::{
     service::{Auth, client_token::ClientTokenRequest, tokens::TokenPair},
 };
 
-use super::{answer, error::OauthError, request::ClientRequest};
+use super::{
+    answer,
+    error::OauthError,
+    request::{ClientRequest, required},
+};
 
 /// The next tokens of a user's session.
 pub(super) const REFRESH_TOKEN: &str = "refresh_token";
@@ -24,7 +28,7 @@ pub(super) async fn serve(
     State(auth): State<Arc<Auth>>,
     mut request: ClientRequest,
 ) -> Result<Response, OauthError> {
-    let tokens = match request.form.required("grant_type")?.as_str() {
+    let tokens = match required(&mut request.form, "grant_type")?.as_str() {
         REFRESH_TOKEN => refresh(&auth, request).await?,
         CLIENT_CREDENTIALS => client_credentials(&auth, request).await?,
         _ => return Err(OauthError::unsupported_grant_type()),
@@ -48,7 +52,7 @@ async fn client_credentials(auth: &Auth, request: ClientRequest) -> Result<Token
 /// would go unnoticed, and is refused.
 async fn refresh(auth: &Auth, request: ClientRequest) -> Result<TokenPair, OauthError> {
     let ClientRequest { credentials, mut form, caller } = request;
-    let token = form.required("refresh_token")?.into();
+    let token = required(&mut form, "refresh_token")?.into();
     let scope = form.take("scope").unwrap_or_default();
     Scopes::parse(&scope).map_err(|error| AuthError::invalid("scope", error.to_string()))?;
     if !form.take_all("resource").is_empty() || !form.take_all("audience").is_empty() {

@@ -100,9 +100,14 @@ async fn ht_09_pages_of_other_origins_may_not() {
         }
     }
     // Other paths are none of the layer's.
-    for path in ["/livez", "/metrics", "/readyz", "/absent"] {
-        let answer = ask(&served, "GET", path, &format!("Origin: {FRIEND}\r\n")).await;
-        assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
+    let others = ["/livez", "/metrics", "/readyz", "/absent"].map(|path| ("GET", path));
+    let oauth = ["/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"];
+    for (method, path) in others.into_iter().chain(oauth.map(|path| ("POST", path))) {
+        for method in [method, "OPTIONS"] {
+            let headers = format!("Origin: {FRIEND}\r\nAccess-Control-Request-Method: POST\r\n");
+            let answer = ask(&served, method, path, &headers).await;
+            assert_eq!(answer.header("access-control-allow-origin"), None, "{method} {path}");
+        }
     }
 }
 

@@ -121,7 +121,7 @@ async fn ht_06_readers_see_whole_sets_while_keys_change() {
     const HOUR: Duration = Duration::from_hours(1);
     let keys = tempfile::tempdir().unwrap();
     let (access, refresh) = (keys.path().join("access"), keys.path().join("refresh"));
-    [&access, &refresh].map(|folder| fs::create_dir(folder).unwrap());
+    [&access, &refresh].into_iter().for_each(|folder| fs::create_dir(folder).unwrap());
     generate(&refresh, "refresh.pem", KeyBits::Rsa2048).unwrap();
     let instants: Vec<_> = (0..8).map(|hours| START.plus(HOUR * hours)).collect();
     let make = |from: &Timestamp| {

@@ -9,15 +9,30 @@ use axum::{
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
-use crate::http::media_type;
-
-use super::error::OauthError;
+use crate::arrival::media_type;
 
 /// The longest form, in bytes. A token and an assertion of 8 KiB each, and ten
 /// audiences beside all scopes, need half of it.
-const FORM_MAX_LEN: usize = 64 * 1024;
+pub(super) const FORM_MAX_LEN: usize = 64 * 1024;
 /// What may stand in a form more than once (RFC 8707 section 2).
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
+
+/// Why a body could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum FormFault {
+    /// It says that it is something else.
+    #[error("the content type must be {}", media_type::FORM)]
+    NotAForm,
+    /// It is longer than any that makes sense, or broke off.
+    #[error("the body must be whole, and at most {FORM_MAX_LEN} bytes")]
+    TooLarge,
+    /// It is none.
+    #[error("the body is not a form in UTF-8")]
+    Malformed,
+    /// Any choice could be the wrong one.
+    #[error("a parameter is there more than once")]
+    Repeated,
+}
 
 /// The parameters of a request. Those without a value are as good as absent
 /// (RFC 6749 section 3.1), and those that nobody asks for do no harm.
@@ -25,26 +40,26 @@ pub(super) struct Form(BTreeMap<String, Vec<String>>);
 
 impl Form {
     /// Reads the body of a request with these headers.
-    pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Self, OauthError> {
+    pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Self, FormFault> {
         if media_type::of(headers) != media_type::FORM {
-            return Err(OauthError::not_a_form(media_type::FORM));
+            return Err(FormFault::NotAForm);
         }
         let bytes = body::to_bytes(body, FORM_MAX_LEN).await;
-        let bytes = bytes.map_err(|_| OauthError::too_large(FORM_MAX_LEN))?;
-        Self::parse(std::str::from_utf8(&bytes).map_err(|_| malformed())?)
+        let bytes = bytes.map_err(|_| FormFault::TooLarge)?;
+        Self::parse(std::str::from_utf8(&bytes).map_err(|_| FormFault::Malformed)?)
     }
 
     /// Reads the text of a form.
-    pub(super) fn parse(text: &str) -> Result<Self, OauthError> {
+    pub(super) fn parse(text: &str) -> Result<Self, FormFault> {
         let mut form = BTreeMap::<String, Vec<String>>::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name).ok_or_else(malformed)?;
-            let value = decode(value).ok_or_else(malformed)?;
+            let name = decode(name).ok_or(FormFault::Malformed)?;
+            let value = decode(value).ok_or(FormFault::Malformed)?;
             let repeatable = REPEATABLE.contains(&name.as_str());
             let values = form.entry(name).or_default();
             if !values.is_empty() && !repeatable {
-                return Err(OauthError::invalid_request("a parameter is there more than once"));
+                return Err(FormFault::Repeated);
             }
             values.push(value);
         }
@@ -61,22 +76,12 @@ impl Form {
         self.take(name).map(SecretString::from)
     }
 
-    /// The value of a parameter that must be there.
-    pub(super) fn required(&mut self, name: &'static str) -> Result<String, OauthError> {
-        let missing = || OauthError::invalid_request(format!("{name} must not be empty"));
-        self.take(name).ok_or_else(missing)
-    }
-
     /// The values of a parameter, in their order.
     pub(super) fn take_all(&mut self, name: &str) -> Vec<String> {
         let mut values = self.0.remove(name).unwrap_or_default();
         values.retain(|value| !value.is_empty());
         values
     }
-}
-
-fn malformed() -> OauthError {
-    OauthError::invalid_request("the body is not a form in UTF-8")
 }
 
 /// Undoes the encoding of forms; `None` for what is not UTF-8.
@@ -130,7 +135,6 @@ mod tests {
     fn what_has_no_value_is_absent() {
         let mut form = form("a=&b&resource=&resource=x");
         assert!(form.take("a").is_none() && form.take("b").is_none() && form.take("c").is_none());
-        assert!(form.required("a").is_err());
         assert_eq!(form.take_all("resource"), ["x"]);
     }
 

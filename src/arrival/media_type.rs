@@ -3,13 +3,13 @@
 use axum::http::{HeaderMap, header};
 
 /// Forms, as browsers send them.
-pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+pub const FORM: &str = "application/x-www-form-urlencoded";
 /// JSON. A page of another site cannot send it unasked.
-pub(super) const JSON: &str = "application/json";
+pub const JSON: &str = "application/json";
 
 /// The media type of a body in lower case. Its parameters, such as a charset,
 /// change nothing here.
-pub(super) fn of(headers: &HeaderMap) -> String {
+pub fn of(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default();
     essence.trim().to_ascii_lowercase()
