@@ -19,7 +19,7 @@
 //! | [`service`] | what each call does, one file per call |
 //! | [`crypto`] | keys, signatures, password hashes, and the threads that make them |
 //! | [`store`] | users, sessions and the revocation log, in SQLite or PostgreSQL |
-//! | [`grpc`], [`http`] | the two edges; `grpc/status.rs` is the one table of errors |
+//! | [`grpc`], [`http`] | the two edges: gRPC, and HTTP |
 //! | [`gateway`] | what gateways ask about a request: may it pass, and who is it? |
 //! | [`arrival`] | what both find out about a request: where it comes from, its id, its token |
 //! | [`listener`] | accepted connections: TLS, limits, draining |

@@ -543,8 +543,8 @@ pub struct ThrottleSettings {
 
     /// Failed logins that a source has free: an IPv4 address, or a /64 of IPv6.
     /// Where all callers come through one proxy or application, let it pass
-    /// their addresses on (grpc.trusted_proxies), or one attacker makes all
-    /// of them wait. 0: sources are not counted.
+    /// their addresses on (grpc.trusted_proxies and http.trusted_proxies), or
+    /// one attacker makes all of them wait. 0: sources are not counted.
     /// Range: 0 to 1000000.
     #[config(env = "TOKENWARD_THROTTLE_SOURCE_FAILURES", default = 1_000)]
     pub source_failures: u32,

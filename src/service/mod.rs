@@ -150,8 +150,8 @@ impl Auth {
             clock,
             entropy,
             attempts,
-            renewals,
             watch_reads,
+            renewals,
         }
     }
 

@@ -1,9 +1,7 @@
 """Programs in the background: the real tokenward, and the applications."""
 
 import os
-import random
 import re
-import socket
 import subprocess
 import tempfile
 import threading
@@ -13,15 +11,12 @@ from pathlib import Path
 
 import grpc
 from tokenward.auth.v1 import auth_pb2, auth_pb2_grpc
+from tokenward_process import PASSWORD, PATIENCE, flags, free_port, inherited
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLES = ROOT / "examples"
 INSTALLED = ROOT / "target/examples"
 PYTHON = INSTALLED / "venv/bin/python"
-PASSWORD = "correct horse battery staple"
-
-# How long anything may take on a slow and busy machine.
-PATIENCE = 60
 
 
 class Case(unittest.TestCase):
@@ -45,15 +40,13 @@ class Process:
     """A program whose output is read all along."""
 
     def __init__(self, *command, cwd=None, environment=None):
-        # What whoever runs the tests has set is not meant for it.
-        inherited = {n: v for n, v in os.environ.items() if not n.startswith(("TOKENWARD_", "AUTH_"))}
         self._lines = []
         self._more = threading.Condition()
         self._ended = False
         self._child = subprocess.Popen(
             [str(word) for word in command],
             cwd=cwd,
-            env={**inherited, "PYTHONUNBUFFERED": "1", **(environment or {})},
+            env={**inherited(), "PYTHONUNBUFFERED": "1", **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -145,15 +138,13 @@ class Tokenward:
         self.auth = auth_pb2_grpc.AuthServiceStub(self._channel)
 
     def _words(self, *words, **settings):
-        sets = {**self._settings, **settings}.items()
-        flags = [flag for name, value in sets for flag in ("--set", f"{name}={value}")]
-        return [os.environ["TESTED_BINARY"], *words, *self._config, *flags]
+        sets = flags({**self._settings, **settings})
+        return [os.environ["TESTED_BINARY"], *words, *self._config, *sets]
 
     def command(self, *words, stdin=""):
         """Runs a command to its end; gives what it printed."""
-        inherited = {n: v for n, v in os.environ.items() if not n.startswith("TOKENWARD_")}
         done = subprocess.run(
-            self._words(*words), input=stdin, env=inherited, text=True, capture_output=True, check=False
+            self._words(*words), input=stdin, env=inherited(), text=True, capture_output=True, check=False
         )
         if done.returncode != 0:
             raise AssertionError(f"{words}: {done.stdout}{done.stderr}")
@@ -174,15 +165,3 @@ class Tokenward:
         self._channel.close()
         self._process.stop()
         self._folder.cleanup()
-
-
-def free_port():
-    """One below those that systems give out by themselves."""
-    for port in random.sample(range(20_000, 30_000), 1_000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise AssertionError("no free port")

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
-    fs,
+    fs, mem,
     path::{Path, PathBuf},
 };
 
@@ -182,6 +182,51 @@ fn every_behaviour_of_the_seeds_is_shown() {
             }
         }
     }
+}
+
+/// What SECURITY.md calls proven: after files or folders stand the names of tests
+/// in them, whole or (`…`) as they begin.
+#[test]
+fn every_proof_of_a_promise_is_there() {
+    for proof in file("SECURITY.md").split("\nProven: ").skip(1) {
+        let end = ["\n\n", "\nNot "].iter().filter_map(|end| proof.find(end)).min();
+        let (mut places, mut named) = (Vec::new(), false);
+        let codes = proof[..end.expect("an end")].split('`').skip(1).step_by(2);
+        for code in codes.filter(|code| !code.contains(' ')) {
+            if code.contains(['/', '.']) {
+                if mem::take(&mut named) {
+                    places.clear();
+                }
+                let place = place(code, places.last());
+                assert!(place.exists(), "{code} is not there");
+                places.push(place);
+            } else {
+                let found = places.iter().any(|place| defines(place, code));
+                assert!(found, "{places:?}: no test {code}");
+                named = true;
+            }
+        }
+    }
+}
+
+/// A name without a folder is of a file beside the one before it.
+fn place(name: &str, before: Option<&PathBuf>) -> PathBuf {
+    match before {
+        Some(before) if !name.contains('/') => before.with_file_name(name),
+        _ => Path::new(env!("CARGO_MANIFEST_DIR")).join(name),
+    }
+}
+
+/// Is there such a test in the file, or in one of the folder?
+fn defines(place: &Path, test: &str) -> bool {
+    if place.is_dir() {
+        return fs::read_dir(place).unwrap().any(|entry| defines(&entry.unwrap().path(), test));
+    }
+    let definition = match test.strip_suffix('…') {
+        Some(beginning) => format!("fn {beginning}"),
+        None => format!("fn {test}("),
+    };
+    fs::read_to_string(place).unwrap().contains(&definition)
 }
 
 /// One row for each metric: its name, type and labels, and what it says.

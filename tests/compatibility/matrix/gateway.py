@@ -10,9 +10,11 @@ import re
 import shutil
 from collections.abc import Callable
 
+from tokenward_process import PATIENCE, free_port
+
 from .issuer import part
 from .peer import INSTALLED, ROOT, Peer, World
-from .process import PATIENCE, accepts, free_port, run, running, until
+from .process import accepts, run, running, until
 from .verdict import Verdict
 
 EXAMPLES = ROOT / "examples/gateways"

@@ -9,14 +9,14 @@ import base64
 import contextlib
 import datetime
 import json
-import os
 import pathlib
 import ssl
 import urllib.request
 
-from .process import PATIENCE, Broken, free_port, run, running, until
+from tokenward_process import PASSWORD, PATIENCE, flags, free_port, inherited
 
-PASSWORD = "correct horse battery staple"
+from .process import Broken, run, running, until
+
 JWKS = "/.well-known/jwks.json"
 SERVICE = "tokenward.auth.v1.AuthService"
 CONFIGURATION = """
@@ -128,13 +128,10 @@ class Issuer:
             "admin.listen": f"127.0.0.1:{self.grpc_port}",
             "http.listen": f"127.0.0.1:{self.http_port}",
         } | dict(more)
-        values = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
-        return [self.binary, *arguments, *values]
+        return [self.binary, *arguments, *flags(settings)]
 
     def _environment(self):
-        # What whoever runs this has set is not meant for it.
-        others = [name for name in os.environ if not name.startswith("TOKENWARD_")]
-        return {name: os.environ[name] for name in others} | {"TOKENWARD_CONFIG": "tokenward.toml"}
+        return inherited() | {"TOKENWARD_CONFIG": "tokenward.toml"}
 
     def _kids(self):
         keys = map(json.loads, self.command("keys", "list", "--json").splitlines())

@@ -7,8 +7,10 @@ import pathlib
 import select
 import subprocess
 
+from tokenward_process import PATIENCE
+
 from .peer import INSTALLED, Peer
-from .process import PATIENCE, Broken, running
+from .process import Broken, running
 from .verdict import Verdict
 
 SOURCES = pathlib.Path(__file__).resolve().parents[1] / "libraries"

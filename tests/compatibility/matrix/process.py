@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-import random
 import socket
 import subprocess
 import time
 
-PATIENCE = 60.0
+from tokenward_process import PATIENCE
+
 LOOK = 0.02
 
 
@@ -69,13 +69,3 @@ def accepts(port):
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
-
-
-def free_port():
-    """A port for a program that must be told one. It is below those that systems
-    give out by themselves, so that nobody gets it while the program is restarted."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port

@@ -1,20 +1,14 @@
 //! Connect and gRPC-Web, by the libraries and the tool of those who made them.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-};
+use std::{path::PathBuf, process::Command};
 
 use serde_json::{Value, json};
 use tokenward::grpc::pb::auth::TokenPair;
 
-use super::{client, clients};
+use super::{client, has_node_library, node};
 use crate::support::{
     command::{self, Finished},
     program::{Program, Running},
-    skip::{has_tool, skip},
     world::PASSWORD,
 };
 
@@ -30,7 +24,7 @@ impl Client {
     /// `None`, said loudly, without the libraries.
     pub(super) fn pointed_at(url: &str) -> Option<Self> {
         let buf = buf()?;
-        if !has_tool("node", "--version") || !has_connect() {
+        if !has_node_library("@connectrpc/connect-node") {
             return None;
         }
         let folder = tempfile::tempdir().expect("a folder");
@@ -42,13 +36,9 @@ impl Client {
 
     /// What comes of calls, in their order.
     fn make(&self, calls: &Value) -> Vec<Value> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/connect_client.mjs");
-        let mut node = Command::new("node");
-        // As text, so that imports are looked for where they were installed.
-        node.args(["--input-type=module", "--eval", &fs::read_to_string(script).expect("it")]);
         let image = self.folder.path().join("image.binpb");
         let asked = json!({ "image": image, "url": self.url, "calls": calls });
-        let answer = command::run(node.current_dir(clients()), &asked.to_string()).success();
+        let answer = command::run(&mut node("connect_client.mjs"), &asked.to_string()).success();
         serde_json::from_str(&answer).expect("a list")
     }
 
@@ -68,15 +58,6 @@ impl Client {
 
 fn buf() -> Option<PathBuf> {
     client("node_modules/.bin/buf", "--version")
-}
-
-fn has_connect() -> bool {
-    let installed = clients().join("node_modules/@connectrpc/connect-node").exists();
-    if !installed {
-        let test = thread::current().name().unwrap_or("a test").to_owned();
-        skip(&test, "the library connect-node is not installed", "REQUIRE_TOOLS");
-    }
-    installed
 }
 
 /// A server with the user alice.

@@ -2,12 +2,9 @@
 
 use std::{fmt::Write as _, net::SocketAddr};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+
+use crate::support::http::{self, Answer, basic};
 
 const TOKEN: &str = "/oauth2/token";
 const INTROSPECT: &str = "/oauth2/introspect";
@@ -32,8 +29,8 @@ impl OauthCalls {
         let (failed, succeeded) = (Vec::new(), Vec::new());
         let (answers, tokens) = (String::new(), Vec::new());
         let mut calls = Self { http, failed, succeeded, answers, tokens };
-        let right = basic(secret);
-        let wrong = basic(&format!("{secret}x"));
+        let right = basic("worker", secret);
+        let wrong = basic("worker", &format!("{secret}x"));
         let grant = "grant_type=client_credentials";
         let by_form = format!("{grant}&client_id=worker&client_secret={secret}");
         calls.succeeds(TOKEN, &right, grant).await;
@@ -62,42 +59,30 @@ impl OauthCalls {
     }
 
     async fn succeeds(&mut self, path: &str, headers: &str, form: &str) {
-        let (id, head, body) = self.send(path, headers, form).await;
-        assert!(head.starts_with("HTTP/1.1 200 "), "{head} {body}");
-        let told: Value = serde_json::from_str(&body).unwrap_or_default();
+        let (id, answer) = self.send(path, headers, form).await;
+        assert_eq!(answer.status, 200, "{} {}", answer.head(), answer.body);
+        let told: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         let tokens = ["access_token", "refresh_token"].map(|name| told[name].as_str());
         self.tokens.extend(tokens.into_iter().flatten().map(str::to_owned));
         self.succeeded.push(id);
     }
 
     async fn fails(&mut self, path: &str, headers: &str, form: &str) {
-        let (id, head, body) = self.send(path, headers, form).await;
-        assert!(head.starts_with("HTTP/1.1 4"), "{head} {body}");
+        let (id, answer) = self.send(path, headers, form).await;
+        let (head, body) = (answer.head(), &answer.body);
+        assert!((400..500).contains(&answer.status), "{head} {body}");
         writeln!(self.answers, "{head}\n{body}").unwrap();
         self.failed.push(id);
     }
 
-    async fn send(&self, path: &str, headers: &str, form: &str) -> (String, String, String) {
+    async fn send(&self, path: &str, headers: &str, form: &str) -> (String, Answer) {
         let id = format!("oauth-{}", self.failed.len() + self.succeeded.len());
         let kind = if headers.starts_with("Content-Type") {
             String::new()
         } else {
             format!("Content-Type: {FORM}\r\n")
         };
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Request-Id: {id}\r\n\
-             {kind}{headers}Content-Length: {}\r\n\r\n{form}",
-            form.len(),
-        );
-        let mut stream = TcpStream::connect(self.http).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        (id, head.to_owned(), body.to_owned())
+        let headers = format!("X-Request-Id: {id}\r\n{kind}{headers}");
+        (id, http::send(self.http, "POST", path, &headers, form).await)
     }
-}
-
-fn basic(secret: &str) -> String {
-    format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("worker:{secret}")))
 }

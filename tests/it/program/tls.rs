@@ -1,4 +1,4 @@
-//! TLS as an operator sets it: by two files, for both listeners.
+//! TLS as an operator sets it: by two files, for all listeners.
 
 use std::{fs, sync::Arc};
 
@@ -23,7 +23,7 @@ const REQUEST: &[u8] =
     b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_listeners_speak_tls_and_nothing_else() {
+async fn all_listeners_speak_tls_and_nothing_else() {
     let own = SelfSigned::new();
     let (certificate, key) = (own.certificate(), own.key());
     let certificate = certificate.to_str().expect("UTF-8");

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -56,4 +57,9 @@ pub(crate) async fn send(
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// The header line of a client with its secret.
+pub(crate) fn basic(id: &str, secret: &str) -> String {
+    format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{id}:{secret}")))
 }

@@ -121,13 +121,15 @@ async fn ht_06_readers_see_whole_sets_while_keys_change() {
     const HOUR: Duration = Duration::from_hours(1);
     let keys = tempfile::tempdir().unwrap();
     let (access, refresh) = (keys.path().join("access"), keys.path().join("refresh"));
-    [&access, &refresh].into_iter().for_each(|folder| fs::create_dir(folder).unwrap());
+    for folder in [&access, &refresh] {
+        fs::create_dir(folder).unwrap();
+    }
     generate(&refresh, "refresh.pem", KeyBits::Rsa2048).unwrap();
     let instants: Vec<_> = (0..8).map(|hours| START.plus(HOUR * hours)).collect();
-    let make = |from: &Timestamp| {
+    let new_key = |from: &Timestamp| {
         generate(&access, &file_name(*from).unwrap(), KeyBits::Rsa2048).unwrap().to_string()
     };
-    let made: BTreeSet<_> = instants.iter().map(make).collect();
+    let made: BTreeSet<_> = instants.iter().map(new_key).collect();
     let with_keys = |settings: &mut Settings| {
         usual(settings);
         settings.keys.dir = Some(keys.path().to_owned());

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tokenward::{
     config::{Settings, Span},
@@ -21,7 +20,7 @@ use crate::{
     on_both_engines,
     support::{
         assertion::AssertionKey,
-        http::Answer,
+        http::{Answer, basic},
         served::Served,
         world::{Engine, PASSWORD, World},
     },
@@ -115,10 +114,6 @@ async fn create(served: &Served, id: &str, profile: ClientProfileRequest) -> Str
 
 fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
-}
-
-fn basic(id: &str, secret: &str) -> String {
-    format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{id}:{secret}")))
 }
 
 /// A form as a client sends it.
