@@ -17,8 +17,8 @@ MESSAGES = {
 def home():
     user = {
         "id": request.headers["X-Auth-Subject"],
-        "name": unquote(request.headers["X-Auth-Name"]),
-        "roles": request.headers["X-Auth-Roles"].split(),
+        "name": unquote(request.headers.get("X-Auth-Name", "")),
+        "roles": request.headers.get("X-Auth-Roles", "").split(),
     }
     return render_template("home.html", user=user)
 

@@ -34,9 +34,10 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(url, method=None, body=None, **headers):
-    """`body` goes as JSON. Names of headers are written with underscores."""
-    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+def ask(url, method=None, body=None, exactly=None, **headers):
+    """`body` goes as JSON. Names of headers are written with underscores; those of
+    `exactly` go as they are."""
+    headers = {name.replace("_", "-"): value for name, value in headers.items()} | (exactly or {})
     if body is not None:
         body = json.dumps(body).encode()
         headers["content-type"] = "application/json"

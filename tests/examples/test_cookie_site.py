@@ -10,6 +10,7 @@ from processes import EXAMPLES, PASSWORD, PYTHON, App, Case, Process, Tokenward,
 
 HERE = EXAMPLES / "cookie-site"
 COOKIE = "__Host-tokenward"
+IDENTITY = "Subject Client-Id Session-Id Audience Scope Roles Name Email Expires".split()
 
 
 class Pages:
@@ -27,8 +28,8 @@ class Pages:
         settings = {"issuer": cls.url, "browser.cookie_lifetime": "1m"}
         cls.tokenward = cls.started(Tokenward(HERE / "tokenward.toml", **settings))
         cls.user = cls.tokenward.user("zoe", "--name", "Zoë 100%", "--role", "reader", "--role", "editor")
-        flask = [PYTHON, "-m", "flask", "run", "--port", "0"]
-        cls.pages = cls.started(App(*flask, cwd=HERE))
+        pages = Path(__file__).with_name("pages.py")
+        cls.pages = cls.started(App(PYTHON, pages, cwd=HERE))
         cls.gate = cls.started(Process(*cls.gateway(), cwd=cls.folder, environment=cls.home()))
         cls.browser = cls.started(Browser())
 
@@ -139,18 +140,29 @@ class Pages:
         return ask(url, cookie=f"{COOKIE}={value}")
 
     def test_nobody_calls_themselves_somebody(self):
-        headers = {"x_auth_subject": self.user, "x_auth_name": "Zoe", "x_auth_roles": "admin"}
-        self.assertEqual(ask(self.url, **headers).status, 303)
+        value = self.session()
+        for first, second in ("--", "__", "-_", "_-"):
+            headers = {f"X{first}Auth{second}{name}": "mallory" for name in IDENTITY}
+            with self.subTest(headers=list(headers)):
+                self.is_believed_nothing(value, headers)
+        # The cookie is for the gateway, and no token for anybody else.
+        self.assertNotEqual(ask(self.url, **bearer(value)).status, 200)
+
+    def is_believed_nothing(self, value, headers):
+        self.assertEqual(ask(self.url, exactly=headers).status, 303)
+        answer = ask(f"{self.url}/told", cookie=f"{COOKIE}={value}", exactly=headers)
+        self.assertEqual(answer.status, 200)
+        told = answer.json()
+        self.assertEqual(told["HTTP_X_AUTH_SUBJECT"], self.user)
+        self.assertEqual(told["HTTP_X_AUTH_ROLES"], "reader editor")
+        self.assertNotIn("mallory", answer.body)
+        self.assertNotIn(COOKIE, answer.body)
+
+    def session(self):
         asked = {"identifier": "zoe", "password": PASSWORD}
         session = ask(f"{self.url}/session", "POST", asked)
         self.assertEqual(session.status, 201, session.body)
-        value = session.headers["set-cookie"].split(";")[0].removeprefix(f"{COOKIE}=")
-        answer = ask(self.url, cookie=f"{COOKIE}={value}", **headers)
-        self.assertEqual(answer.status, 200)
-        self.assertIn("reader, editor", answer.body)
-        self.assertNotIn("admin", answer.body)
-        # The cookie is for the gateway, and no token for anybody else.
-        self.assertNotEqual(ask(self.url, **bearer(value)).status, 200)
+        return session.headers["set-cookie"].split(";")[0].removeprefix(f"{COOKIE}=")
 
     def test_another_site_cannot_log_anybody_in(self):
         asked = {"identifier": "zoe", "password": PASSWORD}

@@ -7,6 +7,12 @@ from .issuer import DOWN, PUBLISHED, ROTATED, WITHDRAWN, Issuer, decode, encode,
 from .process import Broken
 
 
+#: Where the client puts the token.
+HEADER = "Authorization"
+COOKIE = "Cookie"
+URL = "access_token"
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     name: str
@@ -20,6 +26,9 @@ class Case:
     stage: str = PUBLISHED
     #: Does the client send identity headers of its own?
     spoofs: bool = False
+    token_in: str = HEADER
+    #: Cookies that are none of Tokenward's business.
+    cookies: str = ""
 
     def is_allowed(self, asks_the_issuer):
         if asks_the_issuer and self.allowed_by_issuer is not None:
@@ -39,7 +48,12 @@ CASES = [
         "an access token of the same issuer, audience and user, by a key that was never published",
         False,
     ),
-    Case("token_4kb", "an access token of more than 4000 bytes", True),
+    Case(
+        "token_4kb",
+        "an access token of more than 4000 bytes, and of gateways a cookie of as many",
+        True,
+        cookies=f"preferences={'x' * 4096}",
+    ),
     Case("altered", "a good token, changed to name another role", False),
     Case("no_token", "nothing", False),
     Case(
@@ -48,6 +62,19 @@ CASES = [
         "and `_`; none may reach the API",
         True,
         spoofs=True,
+    ),
+    Case(
+        "token_in_url",
+        "nothing but a good token as `access_token` in the URL, which logs keep",
+        False,
+        token_in=URL,
+    ),
+    Case(
+        "browser_session",
+        "nothing but the cookie of a browser session, which may not reach the API",
+        False,
+        True,
+        token_in=COOKIE,
     ),
     Case(
         "planned_rotation",
@@ -93,6 +120,8 @@ class Tokens:
                 # Not one that a peer has seen, and keeps an answer about.
                 "tokenward_down": issuer.login()["accessToken"],
                 "no_token": "",
+                "token_in_url": first["accessToken"],
+                "browser_session": issuer.browser_session(),
             }
             issuer.revoke(self._of["revoked"])
         with issuer.serving(ROTATED):

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from tokenward_process import PATIENCE, free_port
 
-from .issuer import part
+from .cases import COOKIE, HEADER, URL
+from .issuer import SESSION_COOKIE, part
 from .peer import INSTALLED, ROOT, Peer, World
 from .process import accepts, run, running, until
 from .verdict import Verdict
@@ -102,25 +103,38 @@ def _found(program):
 
 def ask(port, case, token):
     """A request with the token."""
-    headers = dict(SPOOFS) if case.spoofs else {}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with contextlib.closing(connection):
-        connection.request("GET", "/things", headers=headers)
+        connection.request("GET", _path(case, token), headers=_headers(case, token))
         answer = connection.getresponse()
         body = answer.read().decode(errors="replace")
     if answer.headers["X-Reached"] != "upstream":
         said = answer.headers["WWW-Authenticate"] or " ".join(body.split())[-120:]
         return Verdict(False, answer.status, said)
-    identity = [header for header in json.loads(body) if re.match("x[-_]auth[-_]", header[0])]
-    told = f"the API was told {identity}"[:200]
-    return Verdict(True, None if _is_true(identity, token) else 200, told)
+    headers = json.loads(body)
+    told = [header for header in headers if re.match("cookie|x[-_]auth[-_]", header[0])]
+    said = f"the API was told {told}"[:200]
+    return Verdict(True, None if _is_right(headers, token) else 200, said)
 
 
-def _is_true(identity, token):
+def _path(case, token):
+    return f"/things?{URL}={token}" if case.token_in == URL else "/things"
+
+
+def _headers(case, token):
+    headers = dict(SPOOFS) if case.spoofs else {}
+    if case.cookies:
+        headers["Cookie"] = case.cookies
+    if token and case.token_in == HEADER:
+        headers["Authorization"] = f"Bearer {token}"
+    if case.token_in == COOKIE:
+        headers["Cookie"] = f"{SESSION_COOKIE}={token}"
+    return headers
+
+
+def _is_right(headers, token):
     """A gateway that lets clients say who they are is none; and "(null)", which
-    Apache says for nothing, is no scope."""
-    subjects = [value for name, value in identity if name == "x-auth-subject"]
-    made_up = any(value in (SPOOFED, "(null)") for _, value in identity)
-    return token and subjects == [part(token, 1)["sub"]] and not made_up
+    Apache says for nothing, is no scope. The cookie of a session is not for APIs."""
+    subjects = [value for name, value in headers if name == "x-auth-subject"]
+    wrong = any(value in (SPOOFED, "(null)") or SESSION_COOKIE in value for _, value in headers)
+    return token and subjects == [part(token, 1)["sub"]] and not wrong

@@ -19,7 +19,10 @@ ANSWERS = {
     "refresh_as_access": (deny(403), "Tokenward tells the wrong kind of token from a bad one."),
 }
 FAILS_CLOSED = "Nobody gets in, and nobody is told that the token is bad."
-CALLED_BAD = {"tokenward_down": (deny(401), "It calls the token bad: clients may log people out.")}
+INTROSPECTS = {
+    "browser_session": (deny(401), "It asks about bearer tokens only."),
+    "tokenward_down": (deny(401), "It calls the token bad: clients may log people out."),
+}
 AUTHORITY = {"/etc/ssl/certs/tokenward.pem": lambda world: world.tls.authority.read_text()}
 SECRET = {"tws_of-the-client-gateway": lambda world: world.client_secret}
 MODULES = "/usr/lib/apache2/modules"
@@ -98,7 +101,7 @@ GATEWAYS = [
         keys="none; an answer for `OIDCOAuthTokenIntrospectionInterval`, 1 second here",
         asks_the_issuer=True,
         remembers=1,
-        differs=CALLED_BAD,
+        differs=INTROSPECTS,
         needs_tls=True,
     ),
     Gateway(
@@ -112,7 +115,7 @@ GATEWAYS = [
         keys="none; an answer for `expiry`, 1 second here",
         asks_the_issuer=True,
         remembers=1,
-        differs=CALLED_BAD,
+        differs=INTROSPECTS,
     ),
     Gateway(
         name="nginx",

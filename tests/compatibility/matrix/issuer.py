@@ -8,6 +8,7 @@ takes a rename and a restart here, so that nobody has to wait for an instant.
 import base64
 import contextlib
 import datetime
+import http.cookies
 import json
 import pathlib
 import ssl
@@ -17,6 +18,7 @@ from tokenward_process import PASSWORD, PATIENCE, flags, free_port, inherited
 
 from .process import Broken, run, running, until
 
+SESSION_COOKIE = "__Host-tokenward"
 JWKS = "/.well-known/jwks.json"
 SERVICE = "tokenward.auth.v1.AuthService"
 CONFIGURATION = """
@@ -25,6 +27,7 @@ password = { memory_kib = 7168, iterations = 1 }
 shutdown = { grace = "0s" }
 tokens = { access_lifetime = "2h", issued_at_backdate = "5s" }
 throttle = { enabled = false }
+browser = { enabled = true }
 
 [clients.web]
 audiences = ["api", "billing"]
@@ -116,6 +119,13 @@ class Issuer:
         """The tokens of a new session."""
         return self.call("Login", {"identifier": user, "password": PASSWORD, **request})["tokens"]
 
+    def browser_session(self, user="alice"):
+        """The value of the cookie of a new session in a browser."""
+        asked = json.dumps({"identifier": user, "password": PASSWORD}).encode()
+        with self._open("/session", asked) as answer:
+            cookie = http.cookies.SimpleCookie(answer.headers["Set-Cookie"])
+        return cookie[SESSION_COOKIE].value
+
     def revoke(self, token):
         """Ends the session of a token. It is in force from the answer on."""
         self.call("Revoke", {"token": token})
@@ -156,11 +166,14 @@ class Issuer:
         return None
 
     def _fetch(self, path, body=None):
+        with self._open(path, body) as answer:
+            return answer.read()
+
+    def _open(self, path, body=None):
         context = ssl.create_default_context(cafile=self._tls.authority) if self._tls else None
         url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.http_port}{path}"
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=PATIENCE, context=context) as answer:
-            return answer.read()
+        return urllib.request.urlopen(request, timeout=PATIENCE, context=context)
 
 
 def _move(here, away, there):

@@ -9,6 +9,7 @@ import subprocess
 
 from tokenward_process import PATIENCE
 
+from .cases import HEADER
 from .peer import INSTALLED, Peer
 from .process import Broken, running
 from .verdict import Verdict
@@ -24,8 +25,8 @@ class Library(Peer):
     needs: pathlib.Path
 
     def is_asked(self, case):
-        """A library knows of no other headers."""
-        return not case.spoofs
+        """A library is given the token by itself, out of whatever."""
+        return not case.spoofs and case.token_in == HEADER
 
     def missing(self):
         return None if self.needs.exists() else f"{self.needs.name} is not installed"

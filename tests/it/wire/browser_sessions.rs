@@ -170,7 +170,7 @@ async fn s2_8_a_login_that_fails_says_no_more_than_over_grpc() {
         (FORM, "", 400),
         ("Content-Type: text/plain\r\n", r#"{"identifier":"alice","password":"x"}"#, 415),
         ("", r#"{"identifier":"alice","password":"x"}"#, 415),
-        (JSON, &"x".repeat(16 * 1024 + 1), 413),
+        (JSON, &"x".repeat(64 * 1024 + 1), 413),
     ] {
         let answer = setting.post("/session", headers, body).await;
         assert_eq!(answer.status, status, "{headers}{body:.60}");
