@@ -167,6 +167,7 @@ async fn s2_8_a_login_that_fails_says_no_more_than_over_grpc() {
         (JSON, r#"{"identifier":"alice"}"#, 400),
         (JSON, r#"{"identifier":"alice","password":1}"#, 400),
         (FORM, "identifier=a&identifier=alice&password=x", 400),
+        (FORM, "identifier=a&password=%ff", 400),
         (FORM, "", 400),
         ("Content-Type: text/plain\r\n", r#"{"identifier":"alice","password":"x"}"#, 415),
         ("", r#"{"identifier":"alice","password":"x"}"#, 415),
