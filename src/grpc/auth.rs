@@ -32,7 +32,7 @@ impl AuthEdge {
     /// Lets the caller ask for verdicts, if they may.
     async fn verifier<T>(&self, request: &Request<T>) -> Result<(), AuthError> {
         let names = request.extensions().get::<PeerNames>();
-        self.auth.verifier(bearer(request.metadata())?, names).await
+        self.auth.verifier(|| bearer(request.metadata()), names).await
     }
 }
 
