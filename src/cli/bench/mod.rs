@@ -4,12 +4,15 @@
 //! (`scratch`), talks to it with the real client, and fails when a claim does
 //! not hold.
 
+mod echo;
+mod frames;
 mod login_storm;
 mod login_timing;
 mod process;
 mod samples;
 mod scratch;
 mod steady;
+mod verify;
 
 use std::{fmt::Display, fs, path::PathBuf};
 
@@ -27,6 +30,12 @@ pub(super) enum BenchCommand {
     /// Do memory and Verify's times stay as they are during a storm of logins?
     #[command(after_help = login_storm::EXAMPLES)]
     LoginStorm(login_storm::LoginStormArgs),
+    /// What does a Verify cost beside an empty call on the same stack?
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::VerifyArgs),
+    /// An empty call, for others to be compared with.
+    #[command(hide = true)]
+    Echo(echo::EchoArgs),
 }
 
 /// Where a report goes.
@@ -95,6 +104,11 @@ async fn measure(command: BenchCommand) -> Outcome {
             let report = login_storm::measure(&args).await?;
             publish(&report, &args.report)
         }
+        BenchCommand::Verify(args) => {
+            let report = verify::measure(&args).await?;
+            publish(&report, &args.report)
+        }
+        BenchCommand::Echo(args) => echo::serve(args).await,
     }
 }
 

@@ -120,6 +120,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Where it serves gRPC.
+    pub(super) const fn grpc(&self) -> SocketAddr {
+        self.grpc
+    }
+
     /// A client on a connection of its own.
     pub(super) async fn client(&self) -> anyhow::Result<Client> {
         let channel = connection::connect(&format!("http://{}", self.grpc), None, PATIENCE).await?;

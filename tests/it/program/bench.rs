@@ -75,6 +75,28 @@ fn lg_14_login_storm_reports_every_login() {
     assert_eq!(report["ratio_of_p99"]["median"], round["ratio_of_p99"]);
 }
 
+/// Every call of a measured time is answered, by the echo as by Verify.
+#[test]
+fn verify_is_compared_with_an_empty_call() {
+    let verify = ["bench", "verify", "--rounds", "2", "--seconds", "1", "--tokens", "3"];
+    let shape = ["--connections", "2", "--streams", "4", "--json"];
+    let finished = Program::new().run(&[&verify[..], &shape].concat());
+    is_report(&finished);
+    let report: Value = serde_json::from_str(&finished.stdout).expect("JSON");
+    let rounds = report["rounds"].as_array().expect("a list");
+    assert_eq!((&report["report"], rounds.len()), (&"verify".into(), 2));
+    for round in rounds {
+        for measured in [&round["echo"], &round["verify"], &round["echo_again"]] {
+            let number = |name: &str| measured[name].as_f64().expect(name);
+            assert!(number("calls") >= 8.0, "each place at least once: {measured}");
+            assert!(0.0 < number("p50_ms") && number("p50_ms") <= number("p99_ms"), "{measured}");
+        }
+    }
+    let [least, median, greatest] =
+        ["least", "median", "greatest"].map(|name| report["verify_to_echo"][name].as_f64());
+    assert!(least.is_some() && least <= median && median <= greatest, "{report}");
+}
+
 #[test]
 fn reports_are_tables_too() {
     let finished = Program::new().run(&["bench", "login-timing", "--samples", "1"]);
