@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use super::key_info::{KeyInfo, KeyState};
+pub use crate::domain::keys::KeyPurpose;
 use crate::domain::{
     client::SecretDigest,
     client_keys::ClientKey,
@@ -17,16 +18,6 @@ use crate::domain::{
 };
 
 pub use super::workers::Place;
-
-/// Which set a key belongs to. The sets never share a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyPurpose {
-    /// Signs access tokens; published in the JWKS.
-    Access,
-    /// Signs refresh tokens and cookies; never published, so that no resource
-    /// server can ever take one of them for an access token.
-    Refresh,
-}
 
 /// The JWK Set document (RFC 7517 section 5), ready to be served.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,16 @@ use super::clock::Timestamp;
 /// signed is dead: the largest clock difference that verifiers allow.
 pub const RETIREMENT_MARGIN: Duration = Duration::from_mins(5);
 
+/// Which set a key belongs to. The sets never share a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyPurpose {
+    /// Signs access tokens; published in the JWKS.
+    Access,
+    /// Signs refresh tokens and cookies; never published, so that no resource
+    /// server can ever take one of them for an access token.
+    Refresh,
+}
+
 const INSTANT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]-[minute]-[second]Z");
 

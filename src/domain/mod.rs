@@ -25,3 +25,4 @@ pub mod revocation;
 pub mod session;
 pub mod throttle;
 pub mod token;
+pub mod verdict;

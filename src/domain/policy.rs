@@ -9,6 +9,7 @@ use super::{
     id::ClientId,
     throttle::ThrottleRules,
     token::AccessTokenType,
+    verdict::Rules,
 };
 
 /// A set of scopes (RFC 6749 section 3.3), kept in the order given, without
@@ -269,6 +270,15 @@ impl ClientPolicy {
 }
 
 impl Policy {
+    /// What every verifier of its tokens has to know.
+    pub fn token_rules(&self) -> Rules<'_> {
+        Rules {
+            issuer: &self.issuer,
+            access_token_type: self.access_token_type,
+            leeway: self.leeway,
+        }
+    }
+
     /// Narrows what a client was granted to what a user with these roles may
     /// have. What was `asked` for is refused, what comes by default left out.
     pub fn narrow(&self, grant: Grant, asked: &str, roles: &[Role]) -> Result<Grant, AuthError> {

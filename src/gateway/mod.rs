@@ -223,7 +223,9 @@ impl From<AuthError> for Stop {
 fn judged(realm: &str, question: &Question, verdict: Verdict) -> Result<AccessClaims, Refused> {
     match (verdict.reason, verdict.claims) {
         (None, Some(claims)) => Ok(claims.claims),
-        (Some(reason), _) => Err(Refused::inactive(realm, &reason, question)),
-        (None, None) => Err(Refused::inactive(realm, &InactiveReason::Invalid, question)),
+        (Some(reason), _) => Err(Refused::inactive(realm, &reason, &question.requirements)),
+        (None, None) => {
+            Err(Refused::inactive(realm, &InactiveReason::Invalid, &question.requirements))
+        }
     }
 }

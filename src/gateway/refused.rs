@@ -5,9 +5,9 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use super::SessionCookie;
-use crate::{
-    domain::error::{AuthError, RETRY_AFTER_OUTAGE, Refusal, delay_seconds},
-    service::verify::{InactiveReason, Question},
+use crate::domain::{
+    error::{AuthError, RETRY_AFTER_OUTAGE, Refusal, delay_seconds},
+    verdict::{InactiveReason, Requirements},
 };
 
 const REASON: HeaderName = HeaderName::from_static("x-auth-reason");
@@ -87,13 +87,13 @@ impl Refused {
     }
 
     /// It has none: no error, which would be news about nothing.
-    pub(super) fn without_credential(realm: &str) -> Self {
+    pub fn without_credential(realm: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "MISSING_TOKEN", "a token is required")
             .challenge(realm, &[])
     }
 
     /// It has one that cannot be read, or several.
-    pub(super) fn malformed(realm: &str, error: &AuthError) -> Self {
+    pub fn malformed(realm: &str, error: &AuthError) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "MALFORMED_CREDENTIALS", error.to_string())
             .challenge(realm, &[("error", "invalid_request")])
     }
@@ -108,7 +108,7 @@ impl Refused {
     }
 
     /// It has one that is not good for it.
-    pub(super) fn inactive(realm: &str, reason: &InactiveReason, question: &Question) -> Self {
+    pub fn inactive(realm: &str, reason: &InactiveReason, required: &Requirements) -> Self {
         let wrong = |reason, detail| {
             Self::new(StatusCode::FORBIDDEN, reason, detail).challenge(realm, &INVALID_TOKEN)
         };
@@ -131,10 +131,10 @@ impl Refused {
             }
             InactiveReason::WrongAudience => wrong("WRONG_AUDIENCE", "the token is for others"),
             InactiveReason::MissingScope => {
-                Self::insufficient(realm, "MISSING_SCOPE", "a required scope is missing", question)
+                Self::insufficient(realm, "MISSING_SCOPE", "a required scope is missing", required)
             }
             InactiveReason::MissingRole => {
-                Self::insufficient(realm, "MISSING_ROLE", "a required role is missing", question)
+                Self::insufficient(realm, "MISSING_ROLE", "a required role is missing", required)
             }
         }
     }
@@ -156,9 +156,9 @@ impl Refused {
         realm: &str,
         reason: &'static str,
         detail: &'static str,
-        question: &Question,
+        required: &Requirements,
     ) -> Self {
-        let scope = question.required_scopes.join(" ");
+        let scope = required.scopes.join(" ");
         let attributes = [("error", "insufficient_scope"), ("scope", scope.as_str())];
         let needed = if scope.is_empty() { &attributes[..1] } else { &attributes[..] };
         Self::new(StatusCode::FORBIDDEN, reason, detail).challenge(realm, needed)
@@ -222,9 +222,9 @@ mod tests {
             R::MissingScope,
             R::MissingRole,
         ];
-        let needed = |scopes: &[&str]| Question {
-            required_scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            ..Question::default()
+        let needed = |scopes: &[&str]| Requirements {
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            ..Requirements::default()
         };
         let mut table: Vec<_> = reasons
             .iter()

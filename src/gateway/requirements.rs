@@ -5,6 +5,7 @@ use crate::{
         account::Role,
         error::AuthError,
         policy::{Audience, Scopes},
+        verdict,
     },
     service::verify::Question,
 };
@@ -52,9 +53,11 @@ impl Requirements {
         let audience = self.audience.as_ref().map(Audience::as_str);
         Question {
             token: token.to_owned(),
-            required_audience: audience.unwrap_or_default().to_owned(),
-            required_scopes: self.scopes.clone(),
-            required_roles: self.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            requirements: verdict::Requirements {
+                audience: audience.unwrap_or_default().to_owned(),
+                scopes: self.scopes.clone(),
+                roles: self.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            },
             ..Question::default()
         }
     }
@@ -84,10 +87,10 @@ mod tests {
         let spaced = [("role", "a"), ("scope", "read write"), ("aud", "api")];
         let needed = Requirements::parse(repeated).expect("in order");
         assert_eq!(Requirements::parse(spaced).expect("in order"), needed);
-        let question = needed.about("t");
-        assert_eq!(question.required_audience, "api");
-        assert_eq!(question.required_scopes, ["read", "write"]);
-        assert_eq!(question.required_roles, ["a"]);
+        let asked = needed.about("t").requirements;
+        assert_eq!(asked.audience, "api");
+        assert_eq!(asked.scopes, ["read", "write"]);
+        assert_eq!(asked.roles, ["a"]);
         let nothing: [(&str, &str); 0] = [];
         assert_eq!(Requirements::parse(nothing).expect("nothing"), Requirements::default());
     }

@@ -15,6 +15,7 @@ use crate::{
         policy::{Audience, Scopes},
         revocation::Killed,
         session::Session,
+        verdict::Requirements,
     },
     service::{
         change_password::{ChangePasswordRequest, ChangedPassword},
@@ -140,9 +141,11 @@ pub(super) fn question(request: pb::VerifyRequest) -> Result<Question, AuthError
         .map_err(|rule| AuthError::invalid("max_staleness", rule))?;
     Ok(Question {
         token: request.token,
-        required_audience: request.required_audience,
-        required_scopes: request.required_scopes,
-        required_roles: request.required_roles,
+        requirements: Requirements {
+            audience: request.required_audience,
+            scopes: request.required_scopes,
+            roles: request.required_roles,
+        },
         needs: Needs { min_revocation_seq: request.min_revocation_seq, max_staleness },
     })
 }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use secrecy::ExposeSecret as _;
 use tokenward::{
     config::Settings,
-    domain::{error::AuthError, id::UserId},
+    domain::{error::AuthError, id::UserId, verdict::Requirements},
     service::{
         login::LoggedIn,
         verify::{InactiveReason, Question},
@@ -121,7 +121,10 @@ impl Trial {
 
     /// The verdict of somebody who is the audience "api".
     pub(super) async fn verify_for_api(&self, token: &str) -> Seen {
-        let question = Question { required_audience: "api".to_owned(), ..question(token) };
+        let question = Question {
+            requirements: Requirements { audience: "api".to_owned(), ..Requirements::default() },
+            ..question(token)
+        };
         seen(self.world.auth().verify(&question).await.map(|verdict| verdict.reason))
     }
 

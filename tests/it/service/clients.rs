@@ -14,6 +14,7 @@ use tokenward::{
         error::{AuthError, Denial, Obstacle, Refusal},
         id::ClientId,
         revocation::Reason,
+        verdict::Requirements,
     },
     service::{
         Administrator, Caller,
@@ -178,10 +179,11 @@ async fn a_client_gets_a_token_of_its_own(engine: Engine) {
     };
     let wide = ask(&world, ask_for("files api", "write read")).await.expect("allowed");
     assert_eq!(claims(&world, &wide).await.scopes.to_string(), "write read");
-    let needs = Question { required_scopes: words("write"), ..question(wide.expose_secret()) };
-    assert_eq!(world.auth().verify(&needs).await.expect("a verdict").reason, None);
-    let needs = Question { required_roles: words("editor"), ..question(wide.expose_secret()) };
-    let verdict = world.auth().verify(&needs).await.expect("a verdict");
+    let needs = |requirements| Question { requirements, ..question(wide.expose_secret()) };
+    let write = needs(Requirements { scopes: words("write"), ..Requirements::default() });
+    assert_eq!(world.auth().verify(&write).await.expect("a verdict").reason, None);
+    let editor = needs(Requirements { roles: words("editor"), ..Requirements::default() });
+    let verdict = world.auth().verify(&editor).await.expect("a verdict");
     assert_eq!(verdict.reason, Some(InactiveReason::MissingRole), "it has no roles");
     for (audience, scope, field) in [("other", "", "audience"), ("api", "admin", "scope")] {
         let Err(AuthError::InvalidArgument(broken)) = ask(&world, ask_for(audience, scope)).await
