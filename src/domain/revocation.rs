@@ -294,4 +294,41 @@ mod tests {
         let never = head(i64::MAX).forgotten_after(at);
         assert_eq!(never, Timestamp::from_micros(i64::MAX), "it saturates");
     }
+
+    fn entry(target: Target, expires_at: Option<Timestamp>) -> Revocation {
+        Revocation {
+            seq: 1,
+            id: Uuid::nil(),
+            target,
+            expires_at,
+            at: Timestamp::from_seconds(0),
+            reason: Reason::Operator,
+            actor: "operator".to_owned(),
+        }
+    }
+
+    #[test]
+    fn rv_34_entries_are_dropped_at_their_end_and_those_of_keys_never() {
+        let id = Uuid::from_u128;
+        let client = ClientId::parse("web").expect("an id");
+        let kid = KeyId::parse("k1").expect("an id");
+        let mut index = RevocationIndex::default();
+        for (end, target) in [
+            (1, Target::Session(SessionId::new(id(1)))),
+            (2, Target::User { id: UserId::new(id(2)), min_version: 2 }),
+            (3, Target::Client { id: client, min_version: 2 }),
+            (4, Target::All { min_version: 2 }),
+        ] {
+            index.apply(&entry(target, Some(Timestamp::from_seconds(end))));
+        }
+        index.apply(&entry(Target::Key(kid.clone()), None));
+        for (now, left) in [(0, 5), (1, 4), (2, 3), (3, 2), (4, 1), (1 << 40, 1)] {
+            let just_before = Timestamp::from_micros(Timestamp::from_seconds(now).micros() - 1);
+            index.drop_dead(just_before);
+            assert!(index.len() >= left, "{now}");
+            index.drop_dead(Timestamp::from_seconds(now));
+            assert_eq!(index.len(), left, "{now}");
+        }
+        assert!(index.kills_key(&kid));
+    }
 }

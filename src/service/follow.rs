@@ -25,8 +25,8 @@ const PAGE: u32 = 1_000;
 /// However many calls want a look, the database gets this much rest between
 /// two.
 const REST: Duration = Duration::from_millis(5);
-/// Dead entries leave the memory every so many looks.
-const LOOKS_BETWEEN_DROPS: u32 = 600;
+/// Dead entries leave the memory so often.
+const BETWEEN_DROPS: Duration = Duration::from_mins(1);
 
 /// Keeps one [`LiveIndex`] fresh.
 pub struct Follower {
@@ -45,8 +45,8 @@ impl Follower {
     /// they end.
     pub async fn run(self, stop: CancellationToken) {
         let mut failing = false;
-        let mut looks: u32 = 0;
         let started = self.index.stamp();
+        let mut dropped = started;
         loop {
             match self.look().await {
                 Ok(()) if failing => {
@@ -59,9 +59,10 @@ impl Follower {
                 }
                 Ok(()) | Err(_) => {}
             }
-            looks = looks.wrapping_add(1);
-            if looks.is_multiple_of(LOOKS_BETWEEN_DROPS) {
-                self.index.drop_dead(self.index.stamp().prudent_wall(started));
+            let now = self.index.stamp();
+            if now.monotonic.saturating_sub(dropped.monotonic) >= BETWEEN_DROPS {
+                self.index.drop_dead(now.prudent_wall(started));
+                dropped = now;
             }
             tokio::select! {
                 () = stop.cancelled() => return,

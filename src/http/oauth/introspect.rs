@@ -7,7 +7,13 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     domain::error::AuthError,
-    service::{Auth, verify::TokenClaims},
+    http::form::Form,
+    service::{
+        Auth,
+        index::Needs,
+        introspect::ActiveToken,
+        verify::{Question, TokenClaims},
+    },
 };
 
 use super::{
@@ -21,6 +27,8 @@ use super::{
 const TOLD: [&str; 11] =
     ["scope", "client_id", "sub", "aud", "iss", "exp", "iat", "jti", "sid", "roles", "auth_time"];
 
+const MIN_REVOCATION_SEQ: &str = "min_revocation_seq";
+
 /// Tells a client about a token that is meant for it. The hint at the token's
 /// type helps nobody: a token says itself what it is.
 pub(super) async fn serve(
@@ -28,20 +36,36 @@ pub(super) async fn serve(
     request: ClientRequest,
 ) -> Result<Response, OauthError> {
     let ClientRequest { credentials, mut form, caller } = request;
-    let token = required(&mut form, "token")?;
-    let body = match auth.introspect(&credentials, token, &caller).await? {
-        Some(claims) => active(&claims)?,
+    let question = Question {
+        token: required(&mut form, "token")?,
+        needs: needs(&mut form)?,
+        ..Question::default()
+    };
+    let body = match auth.introspect(&credentials, &question, &caller).await? {
+        Some(token) => active(&token)?,
         None => json!({ "active": false }),
     };
     Ok(answer(StatusCode::OK, &body))
 }
 
-fn active(TokenClaims { json, .. }: &TokenClaims) -> Result<Value, AuthError> {
+/// Which revocation must have been seen (an extension; section 2.1 leaves room
+/// for it).
+fn needs(form: &mut Form) -> Result<Needs, OauthError> {
+    let Some(text) = form.take(MIN_REVOCATION_SEQ) else { return Ok(Needs::default()) };
+    let not_a_number =
+        |_| OauthError::invalid_request(format!("{MIN_REVOCATION_SEQ} must be a sequence number"));
+    let min_revocation_seq = text.parse().map_err(not_a_number)?;
+    Ok(Needs { min_revocation_seq, ..Needs::default() })
+}
+
+fn active(token: &ActiveToken) -> Result<Value, AuthError> {
+    let ActiveToken { claims: TokenClaims { json, .. }, revocation_seq } = token;
     let mut claims: Map<String, Value> =
         serde_json::from_str(json).map_err(|error| AuthError::internal(error.to_string()))?;
     let mut body = Map::new();
     body.insert("active".to_owned(), json!(true));
     body.insert("token_type".to_owned(), json!("Bearer"));
     body.extend(TOLD.iter().filter_map(|name| claims.remove_entry(*name)));
+    body.insert("revocation_seq".to_owned(), json!(revocation_seq));
     Ok(Value::Object(body))
 }

@@ -19,7 +19,7 @@ on_both_engines!(
 );
 
 /// `None` where the engine is not to be had.
-async fn program(engine: Engine) -> Option<Program> {
+pub(super) async fn program(engine: Engine) -> Option<Program> {
     let program = match engine {
         Engine::Sqlite => Program::new(),
         Engine::Postgres => {

@@ -12,6 +12,7 @@ mod oauth_calls;
 mod one_time;
 mod quickstart;
 mod secrets;
+mod stopped;
 mod tls;
 mod tour;
 

@@ -58,7 +58,7 @@ async fn vt_23_a_stale_replica_introspects_nothing(engine: Engine) {
     let proof = ClientProof::Secret(secret.expose().to_owned().into());
     let worker = ClientCredentials { client_id: "worker".to_owned(), proof: Some(proof) };
     let introspect =
-        async || world.auth().introspect(&worker, "x".to_owned(), &Caller::default()).await;
+        async || world.auth().introspect(&worker, &question("x"), &Caller::default()).await;
     world.clock.advance(Duration::from_mins(1));
     assert!(introspect().await.expect("within the budget").is_none());
     world.clock.advance(Duration::from_millis(1));

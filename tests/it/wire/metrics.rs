@@ -4,8 +4,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokenward::{
-    config::Settings,
+    config::{Settings, Span},
+    domain::{id::UserId, revocation::ENTRY_MARGIN},
     grpc::pb::auth::{LoginRequest, RefreshRequest},
+    service::{Administrator, revoke::RevokeTarget},
 };
 use tokio::time::timeout;
 
@@ -77,6 +79,35 @@ async fn metrics_can_be_switched_off() {
     };
     let served = World::with(Engine::Sqlite, without).await.unwrap().serve().await;
     assert_eq!(ask(&served, "GET", METRICS, "").await.status, 404);
+}
+
+/// What kills nothing any more leaves the memory and, but for the newest entry,
+/// the table: the log does not grow with its history.
+#[tokio::test]
+async fn dead_entries_leave_memory_and_table() {
+    let often = |settings: &mut Settings| {
+        usual(settings);
+        settings.sweep.interval = Span(Duration::from_secs(1));
+    };
+    let served = World::with(Engine::Sqlite, often).await.unwrap().serve().await;
+    let held = async || {
+        let text = measured(&served).await;
+        let entries = text.lines().find_map(|l| l.strip_prefix("tokenward_revocation_entries "));
+        entries.expect("a series").parse::<u64>().expect("a number")
+    };
+    let operator = Administrator::command_line();
+    let alice = UserId::parse(&register(&mut served.client().await).await).unwrap();
+    for target in [RevokeTarget::User(alice), RevokeTarget::All] {
+        served.auth.revoke(target, &operator).await.unwrap().expect("revoked");
+    }
+    assert_eq!((held().await, served.store.log_after(0, 9).await.unwrap().len()), (2, 2));
+    let lifetime = Duration::from_mins(15) + ENTRY_MARGIN;
+    served.advance(lifetime).await;
+    let gone = async {
+        while held().await > 0 || served.store.log_after(0, 9).await.unwrap().len() > 1 {}
+    };
+    timeout(Duration::from_mins(1), gone).await.expect("gone");
+    served.stop().await;
 }
 
 /// LO-09, HT-16: whatever callers send, no series comes or goes, and nothing of it

@@ -21,6 +21,7 @@ mod one_time;
 mod openapi;
 mod operators;
 mod raw;
+mod read_your_writes;
 mod refreshing;
 mod self_service;
 mod throttle;

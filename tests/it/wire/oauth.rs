@@ -39,7 +39,7 @@ on_both_engines!(
 );
 
 const TOKEN: &str = "/oauth2/token";
-const INTROSPECT: &str = "/oauth2/introspect";
+pub(super) const INTROSPECT: &str = "/oauth2/introspect";
 const REVOKE: &str = "/oauth2/revoke";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -117,7 +117,12 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// A form as a client sends it.
-async fn post(served: &Served, path: &str, headers: &str, form: Parameters<'_>) -> Answer {
+pub(super) async fn post(
+    served: &Served,
+    path: &str,
+    headers: &str,
+    form: Parameters<'_>,
+) -> Answer {
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     post_text(served, path, headers, &body).await
 }
@@ -132,7 +137,7 @@ async fn post_text(served: &Served, path: &str, headers: &str, body: &str) -> An
     answer
 }
 
-fn json_of(answer: &Answer) -> Value {
+pub(super) fn json_of(answer: &Answer) -> Value {
     assert_eq!(answer.header("content-type"), Some("application/json"), "{}", answer.body);
     serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("JSON: {}", answer.body))
 }
@@ -323,6 +328,7 @@ async fn introspection_tells_what_a_token_says(engine: Engine) {
             "jti",
             "sid",
             "auth_time",
+            "revocation_seq",
         ]
     );
     let facts = ["active", "token_type", "scope", "client_id", "aud", "iss"].map(|n| &told[n]);
@@ -356,6 +362,13 @@ async fn introspection_tells_what_a_token_says(engine: Engine) {
         assert_eq!(refusal(&answer), expected, "{headers}");
     }
     assert_eq!(refusal(&setting.post(INTROSPECT, &[]).await), is(400, "invalid_request"));
+    for number in ["x", "-1", "1.5", " 1", "99999999999999999999"] {
+        let form = [hint[0], ("min_revocation_seq", number)];
+        let answer = setting.post(INTROSPECT, &form).await;
+        assert_eq!(refusal(&answer), is(400, "invalid_request"), "{number}");
+        let description = text(&json_of(&answer), "error_description");
+        assert!(description.contains("min_revocation_seq"), "{description}");
+    }
     setting.served.stop().await;
 }
 

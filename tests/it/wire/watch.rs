@@ -36,9 +36,12 @@ on_both_engines!(
     a_log_that_was_replaced_is_told,
 );
 
-type Updates = Streaming<WatchRevocationsResponse>;
+pub(super) type Updates = Streaming<WatchRevocationsResponse>;
 
-async fn watch(served: &Served, from: WatchRevocationsRequest) -> Result<Updates, Status> {
+pub(super) async fn watch(
+    served: &Served,
+    from: WatchRevocationsRequest,
+) -> Result<Updates, Status> {
     Ok(served.client().await.watch_revocations(from).await?.into_inner())
 }
 
@@ -46,7 +49,7 @@ fn after(epoch: &str, after_seq: i64) -> WatchRevocationsRequest {
     WatchRevocationsRequest { epoch: epoch.to_owned(), after_seq, min_revocation_seq: 0 }
 }
 
-async fn next(updates: &mut Updates) -> Result<WatchRevocationsResponse, Status> {
+pub(super) async fn next(updates: &mut Updates) -> Result<WatchRevocationsResponse, Status> {
     let update = timeout(PATIENCE, updates.message()).await.expect("an update in time");
     update.map(|update| update.expect("the stream goes on"))
 }
