@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     claims::AccessClaims,
     clock::Timestamp,
+    error::Refusal,
     id::{ClientId, KeyId, SessionId, UserId},
     keys::RETIREMENT_MARGIN,
 };
@@ -78,6 +79,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Why a session ends whose refresh token was refused in this way.
+    pub const fn of_misuse(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::RolledBack => Self::DatabaseRolledBack,
+            _ => Self::RefreshReuse,
+        }
+    }
+
     /// The reason in `UPPER_SNAKE_CASE`, as stored and as told to callers.
     pub fn as_str(&self) -> &str {
         match self {
@@ -141,6 +150,43 @@ pub struct Revocation {
     pub reason: Reason,
     /// Who did it: "token", "user", "operator", "system".
     pub actor: String,
+}
+
+/// An entry that has no place in the log yet.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// As in [`Revocation`].
+    pub id: Uuid,
+    /// What it is to kill.
+    pub target: Target,
+    /// When it is recorded.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Reason,
+    /// Who does it.
+    pub actor: &'static str,
+}
+
+impl Draft {
+    /// A session's end that the server itself decides on.
+    pub fn by_system(id: Uuid, session: SessionId, at: Timestamp, reason: Reason) -> Self {
+        Self { id, target: Target::Session(session), at, reason, actor: "system" }
+    }
+
+    /// The entry at its place in the log of `head`. Its life is counted from
+    /// `counted_from`.
+    pub fn placed(self, seq: i64, head: &LogHead, counted_from: Timestamp) -> Revocation {
+        let ends = !matches!(self.target, Target::Key(_));
+        Revocation {
+            seq,
+            id: self.id,
+            target: self.target,
+            expires_at: ends.then(|| head.forgotten_after(counted_from)),
+            at: self.at,
+            reason: self.reason,
+            actor: self.actor.to_owned(),
+        }
+    }
 }
 
 /// The head of the log, one row in the store.

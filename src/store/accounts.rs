@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{
     account::{Account, NewAccount, Role},
-    audit::{Action, Event},
+    audit::Action,
     clock::Timestamp,
     id::UserId,
     identifier::Identifier,
@@ -39,8 +39,7 @@ pub(super) async fn create_many<DB: Engine>(
     for account in new {
         let outcome = insert(unit, account, context.now).await?;
         if outcome == CreateUser::Created {
-            let event = Event::new(Action::ImportUser, &context.origin, context.now);
-            events.push(event.user(account.id));
+            events.push(context.event(Action::ImportUser).user(account.id));
         } else {
             // The others stay; with the user go the identifiers it got.
             unit.query(sql::DELETE_USER).bind(account.id).run().await?;
@@ -153,7 +152,6 @@ pub(super) async fn enable<DB: Engine>(
     if unit.query(sql::ENABLE_USER).bind(*user).optional().await?.is_none() {
         return Ok(by_id(unit, user).await?.is_some());
     }
-    let event = Event::new(Action::EnableUser, &context.origin, context.now);
-    audit::record(unit, event.user(*user)).await?;
+    audit::record(unit, context.event(Action::EnableUser).user(*user)).await?;
     Ok(true)
 }

@@ -4,7 +4,7 @@
 use super::{
     audit,
     engine::Engine,
-    log::{self, Draft},
+    log,
     port::{
         ChangeClient, ClientChange, ClientChanged, ClientStanding, CreateClient, NewClient,
         NewSecret, StoreError, UseAssertion,
@@ -14,13 +14,12 @@ use super::{
     unit::{Query, Unit},
 };
 use crate::domain::{
-    audit::{Action, Event},
     client::{Client, ClientProfile},
     clock::Timestamp,
     error::Fault,
     id::ClientId,
     policy::{Audience, Rotation},
-    revocation::{Reason, Target},
+    revocation::{Draft, Reason},
 };
 
 /// An id that was another client's before goes on with its versions, and what
@@ -41,20 +40,9 @@ pub(super) async fn create<DB: Engine>(
         insert_secret(unit, id, secret, now).await?;
     }
     let client = found(unit, id).await?;
-    let revocation = if version > 1 {
-        let draft = Draft {
-            id: new.entry_id,
-            target: Target::Client { id: id.clone(), min_version: version },
-            at: now,
-            reason: Reason::ClientDeleted,
-            actor: new.context.origin.actor.kind(),
-        };
-        Some(log::append(unit, draft).await?)
-    } else {
-        None
-    };
-    let event = Event::new(Action::CreateClient, &new.context.origin, now);
-    audit::record(unit, event.client(id.clone())).await?;
+    let revocation =
+        if version > 1 { Some(log::append(unit, new.draft(version)).await?) } else { None };
+    audit::record(unit, new.event()).await?;
     Ok(CreateClient::Created { client, revocation })
 }
 
@@ -112,7 +100,7 @@ pub(super) async fn change<DB: Engine>(
         Some(draft) => Some(log::append(unit, draft).await?),
         None => None,
     };
-    audit::record(unit, event(request)).await?;
+    audit::record(unit, request.event()).await?;
     Ok(ClientChanged::Changed { client, revocation })
 }
 
@@ -137,12 +125,12 @@ async fn apply<DB: Engine>(
         }
         ClientChange::Disable => {
             let version = closed(unit.query(sql::DISABLE_CLIENT).bind(id).bind(now)).await?;
-            return Ok(Some(draft(request, version, Reason::ClientDisabled)));
+            return Ok(Some(request.draft(version, Reason::ClientDisabled)));
         }
         ClientChange::Delete => {
             unit.query(sql::DELETE_CLIENT_SETTINGS).bind(id).run().await?;
             let version = closed(unit.query(sql::CLOSE_CLIENT).bind(id).bind(now)).await?;
-            return Ok(Some(draft(request, version, Reason::ClientDeleted)));
+            return Ok(Some(request.draft(version, Reason::ClientDeleted)));
         }
     }
     Ok(None)
@@ -156,7 +144,7 @@ async fn repeated_change<DB: Engine>(
 ) -> Result<ClientChanged, StoreError> {
     let revocation = match request.change {
         ClientChange::Disable => {
-            let draft = draft(request, client.version, Reason::ClientDisabled);
+            let draft = request.draft(client.version, Reason::ClientDisabled);
             Some(log::in_force(unit, draft).await?)
         }
         _ => None,
@@ -167,28 +155,6 @@ async fn repeated_change<DB: Engine>(
 /// The version that a client was closed at, whose settings are locked.
 async fn closed<DB: Engine>(close: Query<'_, DB>) -> Result<i64, StoreError> {
     Fields::<DB>::new(&close.one().await?, "clients", "version").int("version")
-}
-
-fn draft(request: &ChangeClient, min_version: i64, reason: Reason) -> Draft {
-    Draft {
-        id: request.entry_id,
-        target: Target::Client { id: request.id.clone(), min_version },
-        at: request.context.now,
-        reason,
-        actor: request.context.origin.actor.kind(),
-    }
-}
-
-fn event(request: &ChangeClient) -> Event {
-    let (action, detail) = match &request.change {
-        ClientChange::Update { detail, .. } => (Action::UpdateClient, detail.as_str()),
-        ClientChange::Disable => (Action::DisableClient, ""),
-        ClientChange::Enable => (Action::EnableClient, ""),
-        ClientChange::Delete => (Action::DeleteClient, ""),
-        ClientChange::Rotate { .. } => (Action::RotateClientSecret, ""),
-    };
-    let event = Event::new(action, &request.context.origin, request.context.now);
-    event.client(request.id.clone()).detail(detail)
 }
 
 /// Used assertions are the only rows that a call of a client adds. They are

@@ -15,8 +15,8 @@ pub(super) async fn claim<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     instance: &Instance,
 ) -> Result<Claim, StoreError> {
-    let session_s = whole_seconds(instance.max_session_lifetime);
-    let access_s = whole_seconds(instance.max_access_lifetime);
+    let session_s = instance.max_session_lifetime_s();
+    let access_s = instance.max_access_lifetime_s();
     if let Some(issuer) = &instance.issuer {
         let insert = unit.query(sql::INSERT_INSTANCE);
         insert.bind(issuer.as_str()).bind(session_s).bind(instance.now).run().await?;
@@ -48,12 +48,6 @@ async fn owner<DB: Engine>(
     let seconds = u64::try_from(fields.int("max_session_lifetime_s")?)
         .map_err(|_| fields.corrupt("max_session_lifetime_s"))?;
     Ok(Some((fields.text("issuer")?, Duration::from_secs(seconds))))
-}
-
-/// Rounded up: these bound how long things must be kept.
-fn whole_seconds(span: Duration) -> i64 {
-    let seconds = span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0));
-    i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
 /// The database's clock, if it is not this machine's.

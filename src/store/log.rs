@@ -1,7 +1,5 @@
 //! The revocation log: places in it, entries, and reading it.
 
-use uuid::Uuid;
-
 use super::{
     engine::Engine,
     instance,
@@ -13,17 +11,8 @@ use super::{
 use crate::domain::{
     clock::Timestamp,
     error::Fault,
-    revocation::{ENTRY_MARGIN, LEEWAY_MAX, LogHead, Reason, Revocation, Target},
+    revocation::{Draft, ENTRY_MARGIN, LEEWAY_MAX, LogHead, Revocation, Target},
 };
-
-/// An entry without its place.
-pub(super) struct Draft {
-    pub(super) id: Uuid,
-    pub(super) target: Target,
-    pub(super) at: Timestamp,
-    pub(super) reason: Reason,
-    pub(super) actor: &'static str,
-}
 
 /// What the log says of something that was to be revoked.
 pub(super) enum Logged {
@@ -109,7 +98,7 @@ async fn write<DB: Engine>(
 ) -> Result<Revocation, StoreError> {
     // Ours may be slow, and replicas whose clocks are right still mint.
     let counted_from = locked.database_time.map_or(draft.at, |theirs| theirs.max(draft.at));
-    let entry = placed(seq, &locked.head, counted_from, draft);
+    let entry = draft.placed(seq, &locked.head, counted_from);
     let (kind, subject, min_version) = stored(&entry.target);
     unit.query(sql::INSERT_ENTRY)
         .bind(entry.seq)
@@ -138,21 +127,8 @@ pub(super) async fn in_force<DB: Engine>(
         return revocation::<DB>(&row);
     }
     let head = log_head::<DB>(&unit.query(sql::SELECT_HEAD).one().await?)?;
-    Ok(placed(head.seq, &head, draft.at, draft))
-}
-
-/// The life of an entry is counted from `counted_from`.
-fn placed(seq: i64, head: &LogHead, counted_from: Timestamp, draft: Draft) -> Revocation {
-    let ends = !matches!(draft.target, Target::Key(_));
-    Revocation {
-        seq,
-        id: draft.id,
-        target: draft.target,
-        expires_at: ends.then(|| head.forgotten_after(counted_from)),
-        at: draft.at,
-        reason: draft.reason,
-        actor: draft.actor.to_owned(),
-    }
+    let counted_from = draft.at;
+    Ok(draft.placed(head.seq, &head, counted_from))
 }
 
 /// A target as its columns `kind`, `subject` and `min_version`.

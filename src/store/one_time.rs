@@ -14,7 +14,6 @@ use super::{
     unit::Unit,
 };
 use crate::domain::{
-    audit::{Action, Event},
     clock::Timestamp,
     id::UserId,
     one_time::{Purpose, Usage},
@@ -46,7 +45,7 @@ pub(super) async fn issue<DB: Engine>(
     if !insert(unit, new, &binding).await? {
         return too_soon(unit, new, &binding).await;
     }
-    audit::record(unit, issued(new)).await?;
+    audit::record(unit, new.event()).await?;
     Ok(IssueOneTimeToken::Issued)
 }
 
@@ -101,15 +100,6 @@ async fn too_soon<DB: Engine>(
     Ok(IssueOneTimeToken::TooSoon(again.since(new.context.now)))
 }
 
-fn issued(new: &NewOneTimeToken) -> Event {
-    let (action, kind) = match new.usage {
-        Usage::PasswordReset => (Action::CreatePasswordResetToken, None),
-        Usage::Verification(contact) => (Action::CreateVerificationToken, Some(contact.kind())),
-    };
-    let event = Event::new(action, &new.context.origin, new.context.now).user(new.user_id);
-    event.detail(kind.map(|kind| format!("kind={kind}")).unwrap_or_default())
-}
-
 pub(super) async fn live<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     token: &PresentedToken,
@@ -141,8 +131,7 @@ pub(super) async fn verify<DB: Engine>(
         // The user has another one by now. The token is worth nothing, and goes.
         return Ok(false);
     }
-    let event = Event::new(Action::VerifyIdentifier, &request.origin, request.now).user(user_id);
-    audit::record(unit, event.detail(format!("kind={kind}"))).await?;
+    audit::record(unit, request.event(&kind)).await?;
     Ok(true)
 }
 

@@ -4,7 +4,7 @@
 use super::{
     audit,
     engine::Engine,
-    log::{self, Draft},
+    log,
     one_time::{self, Used},
     port::{ChangePassword, PasswordChanged, ResetPassword, SetPassword, StoreError},
     rotation,
@@ -13,13 +13,13 @@ use super::{
     unit::{Query, Unit},
 };
 use crate::domain::{
-    audit::{Action, Event},
+    audit::Action,
     error::{Fault, Refusal},
     id::UserId,
     one_time::Purpose,
     password::PasswordHash,
-    revocation::{Reason, Revocation, Target},
-    session::{Judgement, Presented, Standing, judge},
+    revocation::{Reason, Revocation},
+    session::{Judgement, Standing, judge},
 };
 
 /// The user is locked first and the session second, as a login does. What the
@@ -36,7 +36,7 @@ pub(super) async fn change<DB: Engine>(
     if standing.session.user_id != request.user_id {
         return Ok(PasswordChanged::Refused(Refusal::InvalidToken));
     }
-    match judge(Some(&standing), &presented(request, &standing)) {
+    match judge(Some(&standing), &request.presented(&standing.session)) {
         Judgement::Refuse(refusal) => Ok(PasswordChanged::Refused(refusal)),
         Judgement::Reused => misused(unit, request, Refusal::Reused).await,
         Judgement::RolledBack => misused(unit, request, Refusal::RolledBack).await,
@@ -84,16 +84,8 @@ async fn finish<DB: Engine>(
     action: Action,
 ) -> Result<Revocation, StoreError> {
     throttle::forget(unit, &request.counted_by).await?;
-    let draft = Draft {
-        id: request.entry_id,
-        target: Target::User { id: request.user_id, min_version: version },
-        at: request.now,
-        reason: Reason::PasswordChanged,
-        actor: request.origin.actor.kind(),
-    };
-    let revocation = log::append(unit, draft).await?;
-    let event = Event::new(action, &request.origin, request.now);
-    audit::record(unit, event.user(request.user_id)).await?;
+    let revocation = log::append(unit, request.draft(version)).await?;
+    audit::record(unit, request.event(action)).await?;
     Ok(revocation)
 }
 
@@ -109,28 +101,18 @@ async fn lock<DB: Engine>(
     Ok(unchanged)
 }
 
-/// Without a refresh token, the session alone is judged.
-fn presented(request: &ChangePassword, standing: &Standing) -> Presented {
-    Presented {
-        generation: request.generation.unwrap_or(standing.session.generation),
-        user_version: request.user_version,
-        client_id: request.client_id.clone(),
-        now: request.now,
-        replay_window: request.replay_window,
-    }
-}
-
 async fn misused<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     request: &ChangePassword,
     refusal: Refusal,
 ) -> Result<PasswordChanged, StoreError> {
-    let ended = rotation::end(unit, request.session_id, refusal, request.entry_id, request.now);
+    let draft = request.misuse(Reason::of_misuse(refusal));
+    let ended = rotation::end(unit, request.session_id, draft);
     let Some(revocation) = ended.await? else {
         return Ok(PasswordChanged::Refused(Refusal::Revoked));
     };
     let reason = revocation.reason.as_str().to_owned();
-    audit::record(unit, event(request).refused(reason)).await?;
+    audit::record(unit, request.event().refused(reason)).await?;
     Ok(PasswordChanged::Ended { refusal, revocation })
 }
 
@@ -151,23 +133,9 @@ async fn write<DB: Engine>(
         unit.undo();
         return Ok(PasswordChanged::Refused(Refusal::Revoked));
     }
-    let draft = Draft {
-        id: request.entry_id,
-        target: Target::User { id: request.user_id, min_version: version },
-        at: request.now,
-        reason: Reason::PasswordChanged,
-        actor: request.origin.actor.kind(),
-    };
-    let revocation = log::write_newest(unit, &locked, draft).await?;
-    audit::record(unit, event(request)).await?;
+    let revocation = log::write_newest(unit, &locked, request.draft(version)).await?;
+    audit::record(unit, request.event()).await?;
     Ok(PasswordChanged::Changed { session, account, revocation })
-}
-
-fn event(request: &ChangePassword) -> Event {
-    Event::new(Action::ChangePassword, &request.origin, request.now)
-        .user(request.user_id)
-        .session(request.session_id)
-        .client(request.client_id.clone())
 }
 
 /// Sets the hash and gives the raised version. A token to set another one is

@@ -8,6 +8,7 @@
 mod client;
 mod one_time;
 mod password;
+mod told;
 mod user;
 
 use std::time::Duration;
@@ -38,6 +39,10 @@ use crate::domain::{
     session::{Presented, Session},
     throttle::{Admission, Ending, Fingerprint, Kind, ThrottleRules},
 };
+
+/// The most dead sessions that one login clears away; the sweeper takes
+/// what is left.
+pub const CLEARED_PER_LOGIN: u32 = 100;
 
 /// Where users, sessions and revocations are kept.
 #[async_trait]
@@ -286,6 +291,23 @@ pub struct Instance {
     pub epoch: Uuid,
     /// When.
     pub now: Timestamp,
+}
+
+impl Instance {
+    /// In whole seconds, rounded up: it bounds how long things must be kept.
+    pub fn max_access_lifetime_s(&self) -> i64 {
+        whole_seconds(self.max_access_lifetime)
+    }
+
+    /// The same, of sessions.
+    pub fn max_session_lifetime_s(&self) -> i64 {
+        whole_seconds(self.max_session_lifetime)
+    }
+}
+
+fn whole_seconds(span: Duration) -> i64 {
+    let seconds = span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0));
+    i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
 /// Whose the database is.

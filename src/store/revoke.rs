@@ -3,7 +3,7 @@
 use super::{
     accounts, audit,
     engine::Engine,
-    log::{self, Draft, Logged},
+    log::{self, Logged},
     param::Param,
     port::{Revoke, RevokeTarget, StoreError},
     rows::{Fields, session},
@@ -11,9 +11,8 @@ use super::{
     unit::{Query, Unit},
 };
 use crate::domain::{
-    audit::{Action, Event},
     id::{SessionId, UserId},
-    revocation::{Revocation, Target},
+    revocation::Revocation,
 };
 
 pub(super) async fn revoke<DB: Engine>(
@@ -23,26 +22,9 @@ pub(super) async fn revoke<DB: Engine>(
     let logged = write(unit, request).await?;
     // What was dead already needs no second entry, and is worth no row.
     if let Some(Logged::New(entry)) = &logged {
-        audit::record(unit, event(request, entry)).await?;
+        audit::record(unit, request.event(entry)).await?;
     }
     Ok(logged.map(Logged::into_entry))
-}
-
-fn event(request: &Revoke, entry: &Revocation) -> Event {
-    let action = match &request.target {
-        RevokeTarget::Session(_) | RevokeTarget::OwnSession { .. } => Action::RevokeSession,
-        RevokeTarget::OwnSessions { .. } | RevokeTarget::User(_) => Action::RevokeUser,
-        RevokeTarget::Client(_) => Action::RevokeClient,
-        RevokeTarget::All => Action::RevokeAll,
-    };
-    let event = Event::new(action, &request.origin, request.now);
-    let event = event.because(request.reason.as_str().to_owned());
-    match &entry.target {
-        Target::Session(id) => event.session(*id),
-        Target::User { id, .. } => event.user(*id),
-        Target::Client { id, .. } => event.client(id.clone()),
-        Target::Key(_) | Target::All { .. } => event,
-    }
 }
 
 async fn write<DB: Engine>(
@@ -50,7 +32,7 @@ async fn write<DB: Engine>(
     request: &Revoke,
 ) -> Result<Option<Logged>, StoreError> {
     match &request.target {
-        RevokeTarget::Session(id) => sessions::revoke(unit, *id, draft(request, 0)).await,
+        RevokeTarget::Session(id) => sessions::revoke(unit, *id, request.draft(0)).await,
         RevokeTarget::OwnSession { id, owner } => own_session(unit, request, *id, *owner).await,
         RevokeTarget::OwnSessions { user, version } => {
             own_sessions(unit, request, *user, *version).await
@@ -58,17 +40,6 @@ async fn write<DB: Engine>(
         RevokeTarget::User(id) => raise(unit, request, sql::BUMP_USER, (*id).into()).await,
         RevokeTarget::Client(id) => raise(unit, request, sql::BUMP_CLIENT, id.into()).await,
         RevokeTarget::All => revoke_all(unit, request).await.map(|entry| Some(Logged::New(entry))),
-    }
-}
-
-/// The entry that a request asks for.
-fn draft(request: &Revoke, min_version: i64) -> Draft {
-    Draft {
-        id: request.entry_id,
-        target: request.target.logged(min_version),
-        at: request.now,
-        reason: request.reason.clone(),
-        actor: request.origin.actor.kind(),
     }
 }
 
@@ -82,7 +53,7 @@ async fn raise<DB: Engine>(
 ) -> Result<Option<Logged>, StoreError> {
     let bump = unit.query(statement).bind(id);
     let Some(version) = bumped(bump).await? else { return Ok(None) };
-    log::append(unit, draft(request, version)).await.map(|entry| Some(Logged::New(entry)))
+    log::append(unit, request.draft(version)).await.map(|entry| Some(Logged::New(entry)))
 }
 
 /// The version that a row was raised to; `None` when no row was.
@@ -101,9 +72,7 @@ async fn own_session<DB: Engine>(
 ) -> Result<Option<Logged>, StoreError> {
     let row = unit.query(sql::SELECT_SESSION).bind(id).optional().await?;
     match row.map(|row| session::<DB>(&row)).transpose()? {
-        Some(found) if found.user_id == owner => {
-            sessions::revoke(unit, id, draft(request, 0)).await
-        }
+        Some(found) if found.user_id == owner => sessions::revoke(unit, id, request.draft(0)).await,
         _ => Ok(None),
     }
 }
@@ -117,12 +86,12 @@ async fn own_sessions<DB: Engine>(
 ) -> Result<Option<Logged>, StoreError> {
     let bump = unit.query(sql::BUMP_USER_AT).bind(user).bind(version);
     if let Some(version) = bumped(bump).await? {
-        return log::append(unit, draft(request, version))
+        return log::append(unit, request.draft(version))
             .await
             .map(|entry| Some(Logged::New(entry)));
     }
     let Some(account) = accounts::by_id(unit, &user).await? else { return Ok(None) };
-    let known = log::in_force(unit, draft(request, account.version)).await?;
+    let known = log::in_force(unit, request.draft(account.version)).await?;
     Ok(Some(Logged::InForce(known)))
 }
 
@@ -137,5 +106,5 @@ async fn revoke_all<DB: Engine>(
     let largest = Fields::<DB>::new(&row, "users", "version").int("version")?;
     let floor = locked.version_floor.max(largest).saturating_add(1);
     unit.query(sql::RAISE_FLOOR).bind(floor).run().await?;
-    log::write_newest(unit, &locked, draft(request, floor)).await
+    log::write_newest(unit, &locked, request.draft(floor)).await
 }

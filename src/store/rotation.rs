@@ -1,24 +1,21 @@
 //! Using a refresh token: one guarded write, and a judgement when that takes
 //! nothing.
 
-use uuid::Uuid;
-
 use super::{
     audit,
     engine::Engine,
-    log::{self, Draft},
+    log,
     port::{Rotate, Rotated, StoreError},
     rows::standing,
     sessions, sql,
     unit::Unit,
 };
 use crate::domain::{
-    audit::{Action, Event},
-    clock::Timestamp,
+    audit::Event,
     error::{Fault, Refusal},
     id::SessionId,
     policy::Rotation,
-    revocation::{Reason, Revocation, Target},
+    revocation::{Draft, Reason, Revocation},
     session::{Judgement, Session, Standing, judge},
 };
 
@@ -37,7 +34,7 @@ pub(super) async fn rotate<DB: Engine>(
         let Some(Standing { session, account, .. }) = found else {
             return Ok(Rotated::Refused(Refusal::SessionExpired));
         };
-        let event = event(request, &session);
+        let event = request.event(&session);
         match judgement {
             // Once more after the write: on PostgreSQL it may have waited for
             // another one, and its guard knows users, clients and the floor
@@ -75,13 +72,6 @@ async fn take<DB: Engine>(unit: &mut Unit<'_, DB>, request: &Rotate) -> Result<b
     Ok(guarded.optional().await?.is_some())
 }
 
-fn event(request: &Rotate, session: &Session) -> Event {
-    Event::new(Action::Refresh, &request.origin, request.presented.now)
-        .user(session.user_id)
-        .session(session.id)
-        .client(session.client_id.clone())
-}
-
 /// The first repetition of each generation has an entry, further ones a line:
 /// who holds a token must not be able to fill the table with it.
 async fn replayed<DB: Engine>(
@@ -104,8 +94,7 @@ async fn misused<DB: Engine>(
     refusal: Refusal,
     event: Event,
 ) -> Result<Rotated, StoreError> {
-    let now = request.presented.now;
-    let ended = end(unit, request.session_id, refusal, request.entry_id, now).await?;
+    let ended = end(unit, request.session_id, request.misuse(Reason::of_misuse(refusal))).await?;
     let Some(revocation) = ended else { return Ok(Rotated::Refused(Refusal::Revoked)) };
     audit::record(unit, event.refused(revocation.reason.as_str().to_owned())).await?;
     Ok(Rotated::Ended { refusal, revocation })
@@ -126,16 +115,8 @@ pub(super) async fn look<DB: Engine>(
 pub(super) async fn end<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     session: SessionId,
-    refusal: Refusal,
-    entry_id: Uuid,
-    now: Timestamp,
+    draft: Draft,
 ) -> Result<Option<Revocation>, StoreError> {
-    let reason = match refusal {
-        Refusal::RolledBack => Reason::DatabaseRolledBack,
-        _ => Reason::RefreshReuse,
-    };
-    let target = Target::Session(session);
-    let draft = Draft { id: entry_id, target, at: now, reason, actor: "system" };
     if !sessions::mark_revoked(unit, session, &draft).await? {
         return Ok(None);
     }

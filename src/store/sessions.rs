@@ -1,29 +1,22 @@
 //! Opening sessions, and listing them.
 
-use uuid::Uuid;
-
 use super::{
     accounts, audit,
     engine::Engine,
-    log::{self, Draft, Logged},
-    port::{NewSession, OpenSession, StoreError},
+    log::{self, Logged},
+    port::{CLEARED_PER_LOGIN, NewSession, OpenSession, StoreError},
     rows::{Fields, joined, session},
     sql,
     unit::Unit,
 };
 use crate::domain::{
-    audit::{Action, Event},
     clock::Timestamp,
     error::Fault,
     id::{SessionId, UserId},
     policy::Audience,
-    revocation::{ENTRY_MARGIN, LEEWAY_MAX, Reason, Revocation, Target},
+    revocation::{Draft, ENTRY_MARGIN, LEEWAY_MAX, Reason},
     session::Session,
 };
-
-/// The most dead sessions that one login clears away; the sweeper takes
-/// what is left.
-const CLEARED_PER_LOGIN: u32 = 100;
 
 /// Stands behind every id, whose characters are `0-9 a-f -`.
 const BEHIND_EVERY_ID: &str = "g";
@@ -34,7 +27,7 @@ pub(super) async fn open<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     new: &NewSession,
 ) -> Result<OpenSession, StoreError> {
-    let event = event(new);
+    let event = new.event();
     let Some(session) = admitted(unit, new).await? else {
         audit::record(unit, event.refused("CHANGED_MEANWHILE")).await?;
         return Ok(OpenSession::Refused);
@@ -43,14 +36,14 @@ pub(super) async fn open<DB: Engine>(
     let dead = dead.bind(session.created_at.minus(LEEWAY_MAX));
     let dead = dead.bind(session.created_at.minus(ENTRY_MARGIN)).bind(CLEARED_PER_LOGIN);
     dead.run().await?;
-    let over = revoke_over_limit(unit, &session, new.max_sessions).await?;
+    let over = revoke_over_limit(unit, new, &session).await?;
     insert(unit, &session).await?;
     let account = accounts::by_id(unit, &session.user_id).await?;
     let gone = || StoreError::Corrupt(Fault::from("a locked user has disappeared"));
     let account = account.ok_or_else(gone)?;
     let ended = log::append_all(unit, over).await?;
     let mut events = vec![event];
-    events.extend(ended.iter().filter_map(|entry| over_limit(new, entry)));
+    events.extend(ended.iter().filter_map(|entry| new.over_limit_event(entry)));
     audit::record_all(unit, &events).await?;
     Ok(OpenSession::Opened { session, account, ended })
 }
@@ -77,27 +70,11 @@ async fn admitted<DB: Engine>(
     }))
 }
 
-fn event(new: &NewSession) -> Event {
-    let session = &new.session;
-    Event::new(Action::Login, &new.origin, session.created_at)
-        .user(session.user_id)
-        .session(session.id)
-        .client(session.client_id.clone())
-}
-
-/// What is said of a session that had to go for a new one.
-fn over_limit(new: &NewSession, entry: &Revocation) -> Option<Event> {
-    let Target::Session(ended) = entry.target else { return None };
-    let event =
-        Event { action: Action::RevokeSession, origin: new.origin.by_system(), ..event(new) };
-    Some(event.session(ended).because(Reason::SessionLimit.as_str().to_owned()))
-}
-
 /// Makes room for `session` among the live ones.
 async fn revoke_over_limit<DB: Engine>(
     unit: &mut Unit<'_, DB>,
+    new: &NewSession,
     session: &Session,
-    max_sessions: u32,
 ) -> Result<Vec<Draft>, StoreError> {
     let rows = unit
         .query(sql::REVOKE_OVER_LIMIT)
@@ -106,25 +83,14 @@ async fn revoke_over_limit<DB: Engine>(
         .bind(&session.client_id)
         .bind(session.client_version)
         .bind(session.created_at)
-        .bind(max_sessions.saturating_sub(1))
+        .bind(new.max_sessions.saturating_sub(1))
         .bind(Reason::SessionLimit.as_str())
         .all()
         .await?;
     let id = |row| Fields::<DB>::new(row, "sessions", "id").parse("id", SessionId::parse);
     let mut ended = rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
     ended.sort_unstable();
-    Ok(ended.into_iter().map(|id| limit_draft(session, id)).collect())
-}
-
-/// The entry's id is as random as the id of the session that made it needed.
-fn limit_draft(opened: &Session, ended: SessionId) -> Draft {
-    Draft {
-        id: Uuid::new_v5(&opened.id.uuid(), ended.uuid().as_bytes()),
-        target: Target::Session(ended),
-        at: opened.created_at,
-        reason: Reason::SessionLimit,
-        actor: "system",
-    }
+    Ok(ended.into_iter().map(|id| new.over_limit(id)).collect())
 }
 
 async fn insert<DB: Engine>(unit: &mut Unit<'_, DB>, session: &Session) -> Result<(), StoreError> {

@@ -4,8 +4,7 @@
 use super::{
     accounts, audit,
     engine::Engine,
-    log::{self, Draft},
-    one_time,
+    log, one_time,
     port::{EndUser, StoreError, UpdateUser, UserEnded, UserEnding, UserUpdated},
     revoke::bumped,
     rows::joined,
@@ -14,11 +13,10 @@ use super::{
 };
 use crate::domain::{
     account::{Account, Role},
-    audit::{Action, Event},
     error::Fault,
     id::UserId,
     one_time::Purpose,
-    revocation::{Reason, Revocation, Target},
+    revocation::{Draft, Revocation},
 };
 
 pub(super) async fn update<DB: Engine>(
@@ -59,8 +57,7 @@ async fn try_update<DB: Engine>(
     if account.identifiers().next().is_none() {
         return Ok(UserUpdated::NoIdentifier);
     }
-    let event = Event::new(Action::UpdateUser, &update.origin, update.now);
-    audit::record(unit, event.user(update.id).detail(update.detail.clone())).await?;
+    audit::record(unit, update.event()).await?;
     Ok(UserUpdated::Updated { account, revocation })
 }
 
@@ -69,37 +66,27 @@ pub(super) async fn end<DB: Engine>(
     end: &EndUser,
 ) -> Result<UserEnded, StoreError> {
     let Some(before) = lock(unit, end.id).await? else { return Ok(UserEnded::NotFound) };
-    let draft = |min_version, reason| Draft {
-        id: end.entry_id,
-        target: Target::User { id: end.id, min_version },
-        at: end.now,
-        reason,
-        actor: end.origin.actor.kind(),
-    };
-    let (entry, action) = match end.ending {
+    let entry = match end.ending {
         UserEnding::Disable => {
             let bump = unit.query(sql::DISABLE_USER).bind(end.id).bind(end.now);
             let Some(version) = bumped(bump).await? else {
                 let at = before.disabled_at.unwrap_or(end.now);
-                let known = Draft { at, ..draft(before.version, Reason::UserDisabled) };
+                let known = Draft { at, ..end.draft(before.version) };
                 return log::in_force(unit, known).await.map(UserEnded::Ended);
             };
-            let entry = log::append(unit, draft(version, Reason::UserDisabled)).await?;
-            (entry, Action::DisableUser)
+            log::append(unit, end.draft(version)).await?
         }
         UserEnding::Delete => {
             unit.query(sql::DELETE_USER).bind(end.id).run().await?;
             // Whatever version a token of theirs carries.
-            let entry = log::append(unit, draft(i64::MAX, Reason::UserDeleted)).await?;
-            (entry, Action::DeleteUser)
+            log::append(unit, end.draft(i64::MAX)).await?
         }
     };
     if is_last(unit, end.kept_role.as_ref(), &before).await? {
         unit.undo();
         return Ok(UserEnded::LastOfRole);
     }
-    let event = Event::new(action, &end.origin, end.now).user(end.id);
-    audit::record(unit, event).await?;
+    audit::record(unit, end.event()).await?;
     Ok(UserEnded::Ended(entry))
 }
 
@@ -149,14 +136,7 @@ async fn narrow<DB: Engine>(
     if moved > 0 && before.version < locked.version_floor {
         return Ok(None);
     }
-    let draft = Draft {
-        id: update.entry_id,
-        target: Target::User { id: update.id, min_version: version },
-        at: update.now,
-        reason: Reason::RolesNarrowed,
-        actor: update.origin.actor.kind(),
-    };
-    log::write_newest(unit, &locked, draft).await.map(Some)
+    log::write_newest(unit, &locked, update.draft(version)).await.map(Some)
 }
 
 /// Was this the last enabled user with the role? Asked while the head of the

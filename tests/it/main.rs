@@ -16,6 +16,7 @@ mod interop;
 mod key_files;
 mod key_numbers;
 mod keyring;
+mod memory_store;
 mod program;
 mod service;
 mod store;

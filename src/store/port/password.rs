@@ -12,7 +12,7 @@ use crate::domain::{
     id::{ClientId, SessionId, UserId},
     password::PasswordHash,
     revocation::Revocation,
-    session::Session,
+    session::{Presented, Session},
     throttle::Fingerprint,
 };
 
@@ -46,6 +46,19 @@ pub struct ChangePassword {
     pub entry_id: Uuid,
     /// When.
     pub now: Timestamp,
+}
+
+impl ChangePassword {
+    /// The refresh token, as it is judged. Without one, the session alone is.
+    pub fn presented(&self, session: &Session) -> Presented {
+        Presented {
+            generation: self.generation.unwrap_or(session.generation),
+            user_version: self.user_version,
+            client_id: self.client_id.clone(),
+            now: self.now,
+            replay_window: self.replay_window,
+        }
+    }
 }
 
 /// How a change by the user ended.

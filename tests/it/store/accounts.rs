@@ -12,7 +12,7 @@ use tokenward::{
 
 use super::fixture::{Fixture, START, at, context, new_account, new_user};
 
-on_both_engines! {
+on_every_store! {
     what_is_written_is_read_back
     identifiers_are_unique_per_kind_and_leave_nothing_behind
     lg_46_identifiers_are_compared_byte_by_byte

@@ -20,15 +20,16 @@ use super::fixture::{
     rotate,
 };
 
-on_both_engines! {
+on_every_store! {
     lo_10_entries_are_in_order_without_gaps_and_sealed
-    lo_10_what_is_altered_shows
     lg_56_a_login_has_one_entry
-    lo_11_ad_27_no_entry_no_change
     each_act_has_its_entry_and_a_repetition_none
     a_replay_is_recorded_once_for_each_generation
     entries_are_found_by_what_they_say
     old_entries_are_swept_and_the_seal_goes_on
+    ;
+    lo_10_what_is_altered_shows
+    lo_11_ad_27_no_entry_no_change
 }
 
 async fn all(fixture: &Fixture) -> Vec<Entry> {

@@ -18,12 +18,13 @@ use tokenward::{
 };
 use uuid::Uuid;
 
+use super::counts::Count;
 use super::{
     fixture::{Fixture, ISSUER, START, at, client, context, instance, new_session, sweep, unique},
     races::{RACERS, race, replicas},
 };
 
-on_both_engines! {
+on_every_store! {
     what_is_kept_of_a_client_is_what_was_given
     an_id_has_one_client
     one_of_32_takes_an_id
@@ -287,7 +288,7 @@ async fn ad_14_a_client_that_is_made_again_inherits_nothing(fixture: &Fixture) {
     );
     assert_eq!(fixture.found("worker").await, None);
     assert!(fixture.session_on("worker").await.is_none(), "nobody logs in on it");
-    assert_eq!(fixture.number("SELECT COUNT(*) FROM client_secrets").await, 0);
+    assert_eq!(fixture.count(Count::ClientSecrets).await, 0);
     let absent = fixture.store.change_client(change("worker", ClientChange::Enable, at(3))).await;
     assert!(matches!(absent.unwrap(), ClientChanged::Absent));
 
@@ -353,14 +354,13 @@ async fn used_assertions_are_swept_when_they_are_over(fixture: &Fixture) {
     for (digest, end) in [(1, 60), (2, 61), (3, 62)] {
         fixture.store.use_assertion(assertion("worker", digest, at(end))).await.unwrap();
     }
-    let rows = "SELECT COUNT(*) FROM client_assertions";
     // A minute more, for replicas whose clocks are behind.
     fixture.store.sweep(sweep(at(119), 10)).await.unwrap();
-    assert_eq!(fixture.number(rows).await, 3);
+    assert_eq!(fixture.count(Count::Assertions).await, 3);
     assert!(
         fixture.store.sweep(sweep(at(122), 2)).await.unwrap().more,
         "no more than two at a time"
     );
     fixture.store.sweep(sweep(at(122), 2)).await.unwrap();
-    assert_eq!(fixture.number(rows).await, 0);
+    assert_eq!(fixture.count(Count::Assertions).await, 0);
 }

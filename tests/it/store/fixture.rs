@@ -35,7 +35,10 @@ use tokenward::{
 };
 use uuid::Uuid;
 
-use crate::support::{beside, postgres};
+use crate::{
+    memory_store::MemoryStore,
+    support::{beside, postgres},
+};
 
 /// The beginning of every test, 2100-01-01T00:00:00Z: later than the clock of
 /// any database, whose time can count as well.
@@ -78,40 +81,52 @@ pub(super) struct Fixture {
     pub(super) store: Arc<dyn Store>,
     pub(super) url: SecretString,
     folder: Option<TempDir>,
+    /// The database in memory, if it is there. Then there is no URL.
+    pub(super) memory: Option<Arc<MemoryStore>>,
 }
 
 impl Fixture {
+    pub(super) async fn memory() -> Self {
+        let memory = MemoryStore::new();
+        let store: Arc<dyn Store> = memory.clone();
+        let url = SecretString::default();
+        Self { store, url, folder: None, memory: Some(memory) }.claimed().await
+    }
+
     pub(super) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("tokenward.db").display());
-        Self::claimed(url, Some(folder)).await
+        Self::unclaimed(url, Some(folder)).await.claimed().await
     }
 
     pub(super) async fn postgres(test: &str) -> Option<Self> {
-        Some(Self::claimed(postgres::fresh_database(test).await?, None).await)
+        let url = postgres::fresh_database(test).await?;
+        Some(Self::unclaimed(url, None).await.claimed().await)
     }
 
-    async fn claimed(url: String, folder: Option<TempDir>) -> Self {
-        let fixture = Self::unclaimed(url, folder).await;
-        let claim = fixture.store.claim(instance(ISSUER)).await.unwrap();
+    async fn claimed(self) -> Self {
+        let claim = self.store.claim(instance(ISSUER)).await.unwrap();
         assert!(matches!(claim, Claim::Ours { .. }));
-        fixture
+        self
     }
 
     async fn unclaimed(url: String, folder: Option<TempDir>) -> Self {
         let url = SecretString::from(url);
         let store = connect(&url, StoreOptions::default(), sha256).await.expect("the store opens");
-        Self { store, url, folder }
+        Self { store, url, folder, memory: None }
     }
 
     /// One more process on the same database.
     pub(super) async fn another_store(&self) -> Arc<dyn Store> {
+        if let Some(memory) = &self.memory {
+            return memory.another();
+        }
         connect(&self.url, StoreOptions::default(), sha256).await.unwrap()
     }
 
     pub(super) async fn finish(self) {
         self.store.close().await;
-        if self.folder.is_none() {
+        if self.folder.is_none() && self.memory.is_none() {
             postgres::drop_database(self.url.expose_secret()).await;
         }
     }

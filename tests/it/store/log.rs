@@ -13,14 +13,15 @@ use tokenward::{
 
 use super::fixture::{ACCESS_S, Fixture, MARGIN_S, SESSION_S, at, new_session, sweep};
 
-on_both_engines! {
+on_every_store! {
     a_look_gives_the_head_and_the_known_entry
     entries_come_in_order_and_in_pages
     rv_34_the_sweep_keeps_what_can_still_kill
-    the_sweep_never_takes_the_newest_entry_nor_keys
     the_sweep_is_bounded
     entries_live_as_long_as_the_longest_token_ever
     rv_34_a_slow_clock_does_not_shorten_the_life_of_an_entry
+    ;
+    the_sweep_never_takes_the_newest_entry_nor_keys
 }
 
 async fn a_look_gives_the_head_and_the_known_entry(fixture: &Fixture) {

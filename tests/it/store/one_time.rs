@@ -13,19 +13,22 @@ use tokenward::{
     },
     store::port::{
         IssueOneTimeToken as Issue, NewOneTimeToken, PasswordChanged, PresentedToken,
-        ResetPassword, RevokeTarget, SetPassword, Store, UpdateUser, UserUpdated, VerifyIdentifier,
+        ResetPassword, RevokeTarget, SetPassword, Store, UpdateUser, UserEnding, UserUpdated,
+        VerifyIdentifier,
     },
 };
 
+use super::counts::Count;
 use super::{
     fixture::{
-        Fixture, START, at, context, new_account, new_session, new_user, origin, sweep, unique,
+        Fixture, START, at, context, end_user, new_account, new_session, new_user, origin, sweep,
+        unique,
     },
     passwords::{OLD, change, hash, is_revoked, stored_hash},
     races::{RACERS, race, replicas},
 };
 
-on_both_engines! {
+on_every_store! {
     one_of_32_resets_wins
     one_of_32_issues_wins
     a_reset_is_set_password_with_a_token
@@ -36,9 +39,10 @@ on_both_engines! {
     a_token_is_dead_when_an_identifier_has_changed
     a_rehash_kills_no_token
     disabled_users_get_none_and_use_none
-    a_verification_is_of_one_identifier
     tokens_of_one_purpose_are_none_of_the_other
     tokens_go_with_their_user_and_with_time
+    ;
+    a_verification_is_of_one_identifier
 }
 
 const LIFE: Duration = Duration::from_mins(30);
@@ -119,7 +123,7 @@ async fn one_of_32_resets_wins(fixture: &Fixture) {
     let [(number, _)] = won.as_slice() else { panic!("{won:?}") };
     assert_eq!(stored_hash(fixture, user).await, format!("new{number}"));
     assert_eq!(fixture.log().await.len(), 1);
-    assert_eq!(fixture.number("SELECT COUNT(*) FROM one_time_tokens").await, 0);
+    assert_eq!(fixture.count(Count::OneTimeTokens).await, 0);
     stores[1].close().await;
 }
 
@@ -138,7 +142,7 @@ async fn one_of_32_issues_wins(fixture: &Fixture) {
     let rest = outcomes.iter().filter(|(_, outcome)| *outcome == Issue::TooSoon(INTERVAL));
     assert_eq!(rest.count(), RACERS - 1);
     assert!(live(fixture, *number, Purpose::PasswordReset, at(1)).await.is_some());
-    assert_eq!(fixture.number("SELECT COUNT(*) FROM one_time_tokens").await, 1);
+    assert_eq!(fixture.count(Count::OneTimeTokens).await, 1);
     stores[1].close().await;
 }
 
@@ -210,14 +214,14 @@ async fn a_token_is_dead_when_anything_has_changed(fixture: &Fixture) {
     issued(fixture, 1, user).await;
     let changed = fixture.store.change_password(change(&session, "2", at(1))).await.unwrap();
     assert!(matches!(changed, PasswordChanged::Changed { .. }));
-    assert_eq!(fixture.number("SELECT COUNT(*) FROM one_time_tokens").await, 0, "deleted");
+    assert_eq!(fixture.count(Count::OneTimeTokens).await, 0, "deleted");
     is_dead(fixture, 1, user, at(2)).await;
 
     let user = fixture.user("bob").await;
     issued(fixture, 1, user).await;
     let set = reset(0, user, 0, at(1)).change;
     fixture.store.set_password(set).await.unwrap().unwrap();
-    assert_eq!(fixture.number("SELECT COUNT(*) FROM one_time_tokens").await, 0, "deleted");
+    assert_eq!(fixture.count(Count::OneTimeTokens).await, 0, "deleted");
     is_dead(fixture, 1, user, at(2)).await;
 
     let user = fixture.user("carol").await;
@@ -352,11 +356,11 @@ async fn tokens_of_one_purpose_are_none_of_the_other(fixture: &Fixture) {
 }
 
 async fn tokens_go_with_their_user_and_with_time(fixture: &Fixture) {
-    let count = async || fixture.number("SELECT COUNT(*) FROM one_time_tokens").await;
+    let count = async || fixture.count(Count::OneTimeTokens).await;
     let (alice, bob) = (fixture.user("alice").await, fixture.user("bob").await);
     issued(fixture, 1, alice).await;
     issued(fixture, 2, bob).await;
-    fixture.raw(&format!("DELETE FROM users WHERE id = '{alice}'")).await;
+    fixture.store.end_user(end_user(alice, UserEnding::Delete, at(1))).await.unwrap();
     assert_eq!(count().await, 1);
     let end = START.plus(LIFE);
     let before = Timestamp::from_micros(end.micros() - 1);

@@ -14,7 +14,7 @@ use super::{
     races::{RACERS, race, replicas},
 };
 
-on_both_engines! {
+on_every_store! {
     one_of_32_changes_wins
     rf_18_refreshes_beside_a_change_are_before_it_or_refused
     rf_18_of_a_change_and_a_disabling_no_session_is_left

@@ -23,7 +23,7 @@ use super::fixture::{
     Fixture, START, WINDOW_S, advanced, at, client, context, new_session, origin, unique,
 };
 
-on_both_engines! {
+on_every_store! {
     vt_09_one_session_survives_a_change_with_its_next_generation
     vt_07_an_old_refresh_token_gets_nothing_and_ends_nothing
     a_session_without_refresh_token_gets_none_and_ends_soon

@@ -11,16 +11,17 @@ use tokenward::{
 
 use super::fixture::{ACCESS_S, Fixture, MARGIN_S, at, client, new_session, revoke, sweep, unique};
 
-on_both_engines! {
+on_every_store! {
     rv_03_a_session
     rv_09_twice_gives_the_entry_in_force
-    the_entry_in_force_outlives_the_log
     rv_04_a_user
     a_user_is_disabled_once
     rv_06_a_client
     rv_05_everybody
     a_user_revoked_below_the_floor_lands_above_it
     what_does_not_exist_cannot_be_revoked
+    ;
+    the_entry_in_force_outlives_the_log
 }
 
 async fn is_dead(fixture: &Fixture, session: &tokenward::domain::session::Session) -> bool {

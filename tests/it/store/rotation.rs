@@ -13,7 +13,7 @@ use tokenward::{
 
 use super::fixture::{Fixture, SESSION_S, WINDOW_S, advanced, at, client, new_session, rotate};
 
-on_both_engines! {
+on_every_store! {
     p4_a_token_advances_and_then_replays_the_same_successor
     rf_01_rf_04_theft_ends_the_session_once
     rf_10_the_replay_window_is_exact

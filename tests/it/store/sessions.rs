@@ -4,7 +4,7 @@ use tokenward::store::port::RevokeTarget;
 
 use super::fixture::{Fixture, at, new_session};
 
-on_both_engines! {
+on_every_store! {
     live_sessions_are_listed_newest_first_in_pages
     what_a_version_ended_is_not_listed
 }

@@ -11,6 +11,7 @@ use tokenward::{
     store::port::{Attempt, Store, Swept},
 };
 
+use super::counts::Count;
 use super::fixture::{Fixture, at, end, sweep};
 
 const RACERS: u8 = 32;
@@ -21,7 +22,7 @@ const RULES: ThrottleRules = ThrottleRules {
     forget_after: Duration::from_hours(1),
 };
 
-on_both_engines! {
+on_every_store! {
     lg_20_of_32_attempts_as_many_begin_as_there_are_places
     lg_26_no_failure_of_a_race_is_lost
     lg_24_what_succeeded_leaves_nothing
@@ -87,13 +88,9 @@ async fn lg_26_no_failure_of_a_race_is_lost(fixture: &Fixture) {
     assert!(failed >= 20, "{failed}");
     assert_eq!(alarms, 1);
     for kind in ["account", "source", "global"] {
-        let sum = format!(
-            "SELECT CAST(SUM(failures) AS BIGINT) FROM login_failures WHERE kind = '{kind}'"
-        );
-        assert_eq!(fixture.number(&sum).await, failed, "{kind}");
+        assert_eq!(fixture.count(Count::Failures(kind)).await, failed, "{kind}");
     }
-    let pending = "SELECT CAST(SUM(pending) AS BIGINT) FROM login_failures";
-    assert_eq!(fixture.number(pending).await, 0);
+    assert_eq!(fixture.count(Count::Pending).await, 0);
     stores[1].close().await;
 }
 
@@ -102,17 +99,15 @@ async fn lg_24_what_succeeded_leaves_nothing(fixture: &Fixture) {
     for ending in [Ending::Succeeded, Ending::NotJudged] {
         assert_eq!(store.begin_attempt(attempt(1, at(0))).await.unwrap(), Admission::Admitted);
         assert!(!store.end_attempt(end(attempt(1, at(0)), ending)).await.unwrap());
-        assert_eq!(fixture.number("SELECT COUNT(*) FROM login_failures").await, 0);
+        assert_eq!(fixture.count(Count::Tallies).await, 0);
     }
     for second in 0..4 {
         fail(store.as_ref(), 1, at(second)).await;
     }
     store.begin_attempt(attempt(1, at(4))).await.unwrap();
     store.end_attempt(end(attempt(1, at(4)), Ending::Succeeded)).await.unwrap();
-    let left = "SELECT failures FROM login_failures WHERE kind = ";
-    assert_eq!(fixture.number(&format!("{left}'source'")).await, 4, "LG-25: only its own");
-    let account = "SELECT COUNT(*) FROM login_failures WHERE kind = 'account'";
-    assert_eq!(fixture.number(account).await, 0);
+    assert_eq!(fixture.count(Count::Failures("source")).await, 4, "LG-25: only its own");
+    assert_eq!(fixture.count(Count::Failures("account")).await, 0);
 }
 
 /// As after `kill -9`.
