@@ -10,7 +10,7 @@ use url::Url;
 use super::Access;
 use crate::{
     config::{self, RevocationSettings, Settings, Span},
-    crypto::workers::WorkerSettings,
+    crypto::workers::{WorkerSettings, all_but_one},
     gateway::{BrowserRules, GatewayRules, Origins, SessionCookie},
     grpc::{GrpcOptions, WatchOptions, web::WebOptions},
     http::HttpOptions,
@@ -23,8 +23,12 @@ use crate::{
 /// The threads that sign and hash, as configured.
 pub(super) fn worker_settings(settings: &Settings) -> WorkerSettings {
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let configured = |number| NonZeroUsize::new(to_usize(number));
+    let threads = configured(settings.workers.threads).unwrap_or_else(cores);
+    let hashing_threads = configured(settings.workers.hashing_threads);
     WorkerSettings {
-        threads: NonZeroUsize::new(to_usize(settings.workers.threads)).unwrap_or_else(cores),
+        threads,
+        hashing_threads: hashing_threads.unwrap_or_else(|| all_but_one(threads)),
         signing_queue: to_usize(settings.workers.signing_queue),
         hashing_queue: to_usize(settings.workers.hashing_queue),
         max_wait: settings.workers.max_wait.0.min(settings.grpc.request_timeout.0),

@@ -86,6 +86,7 @@ impl Check {
         self.span("one_time_tokens.verification_lifetime", verification, mins(10), days(30));
         self.throttle_bounds(s);
         self.number("workers.threads", s.workers.threads, 0, 256);
+        self.number("workers.hashing_threads", s.workers.hashing_threads, 0, 256);
         self.number("workers.signing_queue", s.workers.signing_queue, 16, 100_000);
         self.number("workers.hashing_queue", s.workers.hashing_queue, 1, 100_000);
         self.span("workers.max_wait", s.workers.max_wait, millis(100), mins(1));

@@ -576,6 +576,13 @@ pub struct WorkerSettings {
     #[config(env = "TOKENWARD_WORKERS_THREADS", default = 0)]
     pub threads: u32,
 
+    /// Of these, how many may hash passwords at the same time. 0: all but one,
+    /// so that in a storm of logins signatures do not wait for hashes, and a
+    /// core is left for everything else; a machine with one core shares it.
+    /// Range: 0 to 256.
+    #[config(env = "TOKENWARD_WORKERS_HASHING_THREADS", default = 0)]
+    pub hashing_threads: u32,
+
     /// Signatures that may wait. More are refused with RESOURCE_EXHAUSTED.
     /// Range: 16 to 100000.
     #[config(env = "TOKENWARD_WORKERS_SIGNING_QUEUE", default = 4_096)]

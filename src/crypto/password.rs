@@ -295,6 +295,7 @@ mod tests {
     async fn p7_hashes_together_stay_within_the_budget() {
         let settings = WorkerSettings {
             threads: NonZeroUsize::new(4).expect("not zero"),
+            hashing_threads: NonZeroUsize::new(4).expect("not zero"),
             hashing_memory: SCRYPT_BYTES,
             max_wait: Duration::MAX,
             ..WorkerSettings::default()

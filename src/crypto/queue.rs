@@ -9,7 +9,7 @@
 //! never worth more than one turn, and a flood costs others at most one job of
 //! each source before each of theirs.
 
-use std::{collections::VecDeque, net::IpAddr, time::Duration};
+use std::{collections::VecDeque, net::IpAddr, num::NonZeroUsize, time::Duration};
 
 use super::{job::Job, port::CryptoError, workers::WorkerSettings};
 use crate::telemetry::metrics::{QueueMetrics, Shed};
@@ -78,11 +78,12 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// An empty one. `typical` is what is thought of jobs until some were
+    /// An empty one, for so many threads. `typical` is what is thought of jobs until some were
     /// measured.
     pub(super) fn new(
         work: &'static str,
         capacity: usize,
+        threads: NonZeroUsize,
         typical: Typical,
         settings: &WorkerSettings,
         metrics: QueueMetrics,
@@ -95,7 +96,7 @@ impl Queue {
             progress: Duration::ZERO,
             capacity,
             max_wait: settings.max_wait,
-            threads: settings.threads.get(),
+            threads: threads.get(),
             memory: settings.hashing_memory,
             typical,
             metrics,

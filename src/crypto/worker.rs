@@ -45,6 +45,9 @@ pub(super) struct Shared {
 pub(super) struct State {
     signing: Queue,
     hashing: Queue,
+    /// Hashes that are being made, and how many may be.
+    hashes: usize,
+    hashes_max: usize,
     pub(super) memory: MemoryBudget,
     metrics: MemoryMetrics,
     pub(super) closed: bool,
@@ -62,14 +65,24 @@ enum Step {
 impl State {
     pub(super) fn new(settings: &WorkerSettings, metrics: WorkerMetrics) -> Self {
         let WorkerMetrics { signing, hashing, memory } = metrics;
-        let queue = |work, capacity, typical, metrics| {
-            Queue::new(work, capacity, typical, settings, metrics)
+        let hashing_threads = settings.hashing_threads.min(settings.threads);
+        let queue = |work, capacity, threads, typical, metrics| {
+            Queue::new(work, capacity, threads, typical, settings, metrics)
         };
+        let (signing_queue, hashing_queue) = (settings.signing_queue, settings.hashing_queue);
         memory.budget(settings.hashing_memory);
         Self {
-            signing: queue("signing", settings.signing_queue, TYPICAL_SIGNATURE, signing),
-            hashing: queue("password hashing", settings.hashing_queue, TYPICAL_HASH, hashing),
-            memory: MemoryBudget::new(settings.hashing_memory, settings.threads.get()),
+            signing: queue("signing", signing_queue, settings.threads, TYPICAL_SIGNATURE, signing),
+            hashing: queue(
+                "password hashing",
+                hashing_queue,
+                hashing_threads,
+                TYPICAL_HASH,
+                hashing,
+            ),
+            hashes: 0,
+            hashes_max: hashing_threads.get(),
+            memory: MemoryBudget::new(settings.hashing_memory, hashing_threads.get()),
             metrics: memory,
             closed: false,
         }
@@ -94,6 +107,11 @@ impl State {
         self.signing.waiting() + self.hashing.waiting() > 0
     }
 
+    /// Is there a thread for it, if there is one at all?
+    fn may_run(&self, work: Work) -> bool {
+        work == Work::Signing || self.hashes < self.hashes_max
+    }
+
     /// A hash for which there is no memory yet is not overtaken by another:
     /// it would wait for ever.
     fn next(&mut self, now: Duration, keep: Duration) -> Step {
@@ -104,12 +122,16 @@ impl State {
             return Step::Release(memory);
         }
         for work in [Work::Signing, Work::Hashing] {
+            if !self.may_run(work) {
+                continue;
+            }
             let Some(bytes) = self.of(work).next_needs(now) else { continue };
             match self.memory.room(bytes) {
                 Room::Now => {
                     if let Some(job) = self.of(work).pop(now) {
                         let memory = self.memory.take(bytes);
                         self.measure();
+                        self.hashes += usize::from(work == Work::Hashing);
                         return Step::Run(work, job, memory);
                     }
                 }
@@ -144,6 +166,7 @@ impl Shared {
             job.run(&mut memory);
             let now = self.clock.monotonic();
             let mut state = self.lock();
+            state.hashes -= usize::from(work == Work::Hashing);
             state.of(work).record(now.saturating_sub(began), memory.bytes());
             state.give_back(memory, now);
         }

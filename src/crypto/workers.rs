@@ -2,9 +2,10 @@
 //!
 //! They are not the runtime's: a hash takes 25 ms, in which a runtime thread
 //! would answer a thousand calls. They run at the lowest priority, one per
-//! core, and so get every core that nobody else wants. A storm of logins then
-//! does not show in the answer times of anything else; behind a semaphore on the
-//! runtime's own blocking threads it raises their p99 more than tenfold.
+//! core, and so get every core that nobody else wants; behind a semaphore on the
+//! runtime's own blocking threads hashes raise the p99 of everything else more
+//! than tenfold. One of them never hashes, so that in a storm of logins no
+//! signature waits for a hash, and a core is free for what serves.
 
 use std::{
     fmt, io,
@@ -34,6 +35,8 @@ use crate::{
 pub struct WorkerSettings {
     /// Threads.
     pub threads: NonZeroUsize,
+    /// Of these, how many may hash at the same time.
+    pub hashing_threads: NonZeroUsize,
     /// How many signatures may wait.
     pub signing_queue: usize,
     /// How many password hashes may wait.
@@ -50,8 +53,10 @@ pub struct WorkerSettings {
 /// As the program's own settings are.
 impl Default for WorkerSettings {
     fn default() -> Self {
+        let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Self {
-            threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            threads,
+            hashing_threads: all_but_one(threads),
             signing_queue: 4096,
             hashing_queue: 256,
             max_wait: Duration::from_secs(5),
@@ -59,6 +64,11 @@ impl Default for WorkerSettings {
             keep_memory: Duration::from_secs(10),
         }
     }
+}
+
+/// So many of the threads hash, if nothing else was said.
+pub fn all_but_one(threads: NonZeroUsize) -> NonZeroUsize {
+    NonZeroUsize::new(threads.get() - 1).unwrap_or(threads)
 }
 
 /// How many jobs wait.
@@ -258,6 +268,7 @@ mod tests {
     fn workers(threads: usize, queue: usize) -> Workers {
         let settings = WorkerSettings {
             threads: NonZeroUsize::new(threads).expect("not zero"),
+            hashing_threads: all_but_one(NonZeroUsize::new(threads).expect("not zero")),
             signing_queue: queue,
             hashing_queue: queue,
             max_wait: Duration::MAX,
@@ -281,10 +292,10 @@ mod tests {
     }
 
     /// Keeps a thread busy until the sender is dropped.
-    fn occupy(workers: &Workers) -> (mpsc::Sender<()>, Answer<()>) {
+    fn occupy(workers: &Workers, work: Work) -> (mpsc::Sender<()>, Answer<()>) {
         let (started, has_started) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
-        let done = submit(workers, Work::Hashing, move || {
+        let done = submit(workers, work, move || {
             started.send(()).expect("the test waits");
             assert!(released.recv().is_err());
         });
@@ -297,7 +308,7 @@ mod tests {
     #[tokio::test]
     async fn lg_16_a_full_queue_refuses_at_once() {
         let workers = workers(1, 3);
-        let (release, _running) = occupy(&workers);
+        let (release, _running) = occupy(&workers, Work::Hashing);
         let waiting: Vec<_> =
             (0..3).map(|n| submit(&workers, Work::Hashing, move || n).expect("room")).collect();
         let refused = workers.place_for_hash(JobFor::default()).map(drop);
@@ -317,7 +328,7 @@ mod tests {
     #[tokio::test]
     async fn signatures_go_before_hashes() {
         let workers = workers(1, 8);
-        let (release, _running) = occupy(&workers);
+        let (release, _running) = occupy(&workers, Work::Hashing);
         let order = Arc::new(Mutex::new(Vec::new()));
         let note = |work, name| {
             let order = Arc::clone(&order);
@@ -336,11 +347,30 @@ mod tests {
         assert_eq!(*lock(&order), ["signature 1", "signature 2", "hash 1", "hash 2"]);
     }
 
+    /// P6: a storm of logins does not hold up what has to be signed.
+    #[tokio::test]
+    async fn p6_one_thread_never_hashes() {
+        let workers = workers(2, 8);
+        let (release, running) = occupy(&workers, Work::Hashing);
+        let begun = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&begun);
+        let next = submit(&workers, Work::Hashing, move || count.fetch_add(1, Ordering::SeqCst));
+        // Each is done by the other thread, which would have begun the hash.
+        for _ in 0..3 {
+            done(submit(&workers, Work::Signing, || ()).expect("room")).await;
+        }
+        assert_eq!(begun.load(Ordering::SeqCst), 0);
+        assert_eq!(workers.queued(), QueueLengths { signing: 0, hashing: 1 });
+        drop(release);
+        done(running).await;
+        assert_eq!(done(next.expect("room")).await, 0);
+    }
+
     /// LG-18: a caller that went away before its turn costs nothing.
     #[tokio::test]
     async fn lg_18_abandoned_jobs_do_not_run() {
         let workers = workers(1, 8);
-        let (release, _running) = occupy(&workers);
+        let (release, _running) = occupy(&workers, Work::Hashing);
         let ran = Arc::new(AtomicUsize::new(0));
         let count = |ran: &Arc<AtomicUsize>| {
             let ran = Arc::clone(ran);
@@ -366,8 +396,8 @@ mod tests {
     #[tokio::test]
     async fn shutdown_ends_what_runs_and_forgets_what_waits() {
         let workers = workers(2, 8);
-        let (release, running) = occupy(&workers);
-        let (release_too, running_too) = occupy(&workers);
+        let (release, running) = occupy(&workers, Work::Hashing);
+        let (release_too, running_too) = occupy(&workers, Work::Signing);
         let waiting = submit(&workers, Work::Signing, || ()).expect("room");
         thread::scope(|scope| {
             scope.spawn(|| workers.shutdown());

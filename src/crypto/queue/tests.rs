@@ -14,8 +14,8 @@ const TYPICAL: Typical = Typical { took: Duration::from_millis(25), memory: 0 };
 
 fn queue(capacity: usize, max_wait: Duration) -> Queue {
     let threads = NonZeroUsize::new(2).expect("not zero");
-    let settings = WorkerSettings { threads, max_wait, ..WorkerSettings::default() };
-    Queue::new("hashing", capacity, TYPICAL, &settings, QueueMetrics::default())
+    let settings = WorkerSettings { max_wait, ..WorkerSettings::default() };
+    Queue::new("hashing", capacity, threads, TYPICAL, &settings, QueueMetrics::default())
 }
 
 fn source(number: u8) -> IpAddr {
