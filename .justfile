@@ -21,7 +21,7 @@ compatibility:
 lint:
     cargo fmt --check
     cargo clippy --all-targets -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+    RUSTDOCFLAGS="-D warnings" cargo doc --all-features --no-deps --document-private-items
 
 # Advisories, licences, sources.
 deny:

@@ -22,6 +22,7 @@
 //! | [`grpc`], [`http`] | the two edges: gRPC, and HTTP |
 //! | [`gateway`] | what gateways ask about a request: may it pass, and who is it? |
 //! | [`arrival`] | what both find out about a request: where it comes from, its id, its token |
+//! | `client` | for other services: verifies tokens in their process (feature `client`) |
 //! | [`listener`] | accepted connections: TLS, limits, draining |
 //! | [`audit_lines`] | the audit log, as lines among the logs |
 //! | [`peers`] | how much one peer may take of what there is |
@@ -38,6 +39,8 @@ pub mod app;
 pub mod arrival;
 pub mod audit_lines;
 pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod config;
 pub mod crypto;
 pub mod domain;

@@ -8,7 +8,8 @@
 //! everything slow runs, `queue` says in which order and [`hash_memory`] in how
 //! much memory; [`password`] is the other thing that is slow. What
 //! passwords were hashed with, by us or by others, `stored_hash` tells apart.
-//! [`client_proofs`] checks the secrets and signatures of clients.
+//! [`client_proofs`] checks the secrets and signatures of clients, [`key_set`]
+//! those of tokens where there are only public keys.
 
 pub mod client_proofs;
 pub mod cost;
@@ -25,6 +26,7 @@ pub mod key_directory;
 pub mod key_fault;
 pub mod key_file;
 pub mod key_info;
+pub mod key_set;
 pub mod keyring;
 pub mod password;
 mod pem;

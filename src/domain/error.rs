@@ -315,7 +315,8 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    fn reason(self) -> &'static str {
+    /// What programs tell it by.
+    pub fn reason(self) -> &'static str {
         match self {
             Self::LastAdministrator => "LAST_ADMINISTRATOR",
             Self::UserDisabled => "USER_DISABLED",

@@ -225,6 +225,15 @@ pub struct Killed {
     pub by_key: bool,
 }
 
+/// What to do when knowledge of the log is older than the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStale {
+    /// Answer `UNAVAILABLE`: a revoked token might pass otherwise.
+    FailClosed,
+    /// Judge all the same. A choice, never the default.
+    FailOpen,
+}
+
 /// The live part of the log, arranged for looking tokens up.
 #[derive(Clone, Debug, Default)]
 pub struct RevocationIndex {

@@ -15,21 +15,13 @@ use std::{
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+pub use crate::domain::revocation::OnStale;
 use crate::domain::{
     clock::{Clock, Stamp, Timestamp},
     error::{AuthError, Fault, Outage},
     id::KeyId,
     revocation::{LogHead, Revocation, RevocationIndex},
 };
-
-/// What to do when knowledge is older than the budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnStale {
-    /// Answer `UNAVAILABLE`: a revoked token might pass otherwise.
-    FailClosed,
-    /// Judge all the same. A choice, never the default.
-    FailOpen,
-}
 
 /// How fresh knowledge has to be.
 #[derive(Clone, Copy, Debug)]

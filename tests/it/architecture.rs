@@ -26,6 +26,11 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("audit_lines", &["domain"], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA]),
     ("peers", &[], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA]),
     ("config", &["domain"], &[SQL, GRPC, HTTP, JOSE, CRYPTO, RSA]),
+    (
+        "client",
+        &["arrival", "crypto", "domain", "gateway", "grpc"],
+        &[SQL, HTTP, JOSE, CRYPTO, RSA],
+    ),
     ("telemetry", &["audit_lines", "config"], &[SQL, GRPC, HTTP, JOSE, CRYPTO, RSA]),
 ];
 

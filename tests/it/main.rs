@@ -9,6 +9,7 @@
 
 mod architecture;
 mod attacks;
+mod client;
 mod documents;
 mod edges;
 mod gateway_examples;

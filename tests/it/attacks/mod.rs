@@ -6,11 +6,12 @@
 //! refused for itself. Rows of a [`table`] carry the ids; whoever judges a
 //! table also asserts that the honest token next to it is accepted, before
 //! and after, since a service that refuses everything would pass otherwise.
-//! [`wire`] asks the same questions again over a socket, and [`coverage`]
-//! holds the list of ids.
+//! [`wire`] asks the same questions again over a socket, [`client`] asks the
+//! library that verifies without asking, and [`coverage`] holds the list of ids.
 
 mod algorithm;
 mod claims;
+mod client;
 mod coverage;
 mod em;
 mod encoding;

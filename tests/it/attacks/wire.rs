@@ -35,12 +35,7 @@ const FAMILIES: [Family; 8] = [
 async fn vr_01_vr_04_vr_05_every_table_over_the_wire() {
     let trial = Trial::new().await;
     let good = trial.good().to_owned();
-    let mut rows = Vec::new();
-    for (family, make) in FAMILIES {
-        let table = make(&trial);
-        assert!(table.0.iter().any(|row| row.id.starts_with(family)), "{family} has no rows");
-        rows.extend(table.0.into_iter().filter(|row| row.token.len() <= LONGEST));
-    }
+    let rows = rows(&trial);
     let served = trial.world.serve().await;
     let caller = Caller::connect(served.grpc).await;
     let garbage = verify(&caller, "garbage").await;
@@ -59,6 +54,17 @@ async fn vr_01_vr_04_vr_05_every_table_over_the_wire() {
     assert!(!expired.active && expired.reason() == InactiveReason::Expired, "VC-19");
     drop(caller);
     served.stop().await;
+}
+
+/// The rows of every table.
+pub(super) fn rows(trial: &Trial) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (family, make) in FAMILIES {
+        let table = make(trial);
+        assert!(table.0.iter().any(|row| row.id.starts_with(family)), "{family} has no rows");
+        rows.extend(table.0.into_iter().filter(|row| row.token.len() <= LONGEST));
+    }
+    rows
 }
 
 async fn verify(caller: &Caller, token: &str) -> Answer {
