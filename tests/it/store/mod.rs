@@ -69,3 +69,4 @@ mod rotation;
 mod sessions;
 mod statements;
 mod throttle;
+mod users;
