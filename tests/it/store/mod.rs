@@ -58,6 +58,7 @@ mod fixture;
 mod full_disk;
 mod instance;
 mod log;
+mod memory;
 mod one_time;
 mod opening;
 mod outages;
