@@ -213,7 +213,7 @@ impl Store for MemoryStore {
     }
 
     async fn create_client(&self, new: NewClient) -> Result<CreateClient, StoreError> {
-        self.step(|state| state.create_client(new))
+        self.step(|state| state.create_client(&new))
     }
 
     async fn client(&self, id: ClientId) -> Result<Option<ClientStanding>, StoreError> {

@@ -87,7 +87,11 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) async fn memory() -> Self {
-        let memory = MemoryStore::new();
+        Self::on(MemoryStore::new()).await
+    }
+
+    /// On a database in memory.
+    pub(super) async fn on(memory: Arc<MemoryStore>) -> Self {
         let store: Arc<dyn Store> = memory.clone();
         let url = SecretString::default();
         Self { store, url, folder: None, memory: Some(memory) }.claimed().await
