@@ -3,6 +3,7 @@
 //! adapter is given stands in `options`.
 
 mod options;
+mod recovery;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -48,6 +49,7 @@ use crate::{
 };
 
 pub use options::connection_limits;
+pub use recovery::{database_file, inspect, renew, snapshot};
 
 use options::{
     database_url, freshness, grpc_options, http_options, store_options, tls_files, web_options,
@@ -326,15 +328,9 @@ async fn claim(
     environment: &Environment,
     access: Access,
 ) -> Result<(LogHead, Duration), StartError> {
-    let instance = Instance {
-        // Whose a new database is, a server decides, not a command beside it.
-        issuer: (access == Access::Serve).then(|| policy.issuer.clone()),
-        max_access_lifetime: policy.max_access_lifetime(),
-        max_session_lifetime: policy.max_session_lifetime(),
-        clients: policy.clients.keys().cloned().collect(),
-        epoch: random_uuid(environment.entropy.as_ref())?,
-        now: environment.clock.now(),
-    };
+    // Whose a new database is, a server decides, not a command beside it.
+    let issuer = (access == Access::Serve).then(|| policy.issuer.clone());
+    let instance = instance(policy, issuer, environment)?;
     if access != Access::Serve {
         compare_clocks(store, environment).await?;
     }
@@ -344,6 +340,21 @@ async fn claim(
             Err(StartError::OtherIssuer { found: issuer, configured: policy.issuer.clone() })
         }
     }
+}
+
+fn instance(
+    policy: &Policy,
+    issuer: Option<String>,
+    environment: &Environment,
+) -> Result<Instance, EntropyError> {
+    Ok(Instance {
+        issuer,
+        max_access_lifetime: policy.max_access_lifetime(),
+        max_session_lifetime: policy.max_session_lifetime(),
+        clients: policy.clients.keys().cloned().collect(),
+        epoch: random_uuid(environment.entropy.as_ref())?,
+        now: environment.clock.now(),
+    })
 }
 
 /// A server whose clock is wrong is not ready until it is right; a command

@@ -24,6 +24,7 @@
 //! | [`arrival`] | what both find out about a request: where it comes from, its id, its token |
 //! | [`listener`] | accepted connections: TLS, limits, draining |
 //! | [`audit_lines`] | the audit log, as lines among the logs |
+//! | [`backup`] | keys and the embedded database in one file |
 //! | [`peers`] | how much one peer may take of what there is |
 //! | [`config`] | every setting with its default and bounds |
 //! | [`app`] | puts the parts together; the only place that names concrete adapters |
@@ -37,6 +38,7 @@
 pub mod app;
 pub mod arrival;
 pub mod audit_lines;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod crypto;

@@ -35,5 +35,6 @@ pub mod public_key;
 mod queue;
 mod signing_key;
 mod stored_hash;
+pub mod stored_keys;
 mod worker;
 pub mod workers;

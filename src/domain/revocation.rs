@@ -73,6 +73,8 @@ pub enum Reason {
     ClientDisabled,
     /// The client was deleted, or is the second one of its id.
     ClientDeleted,
+    /// The database was restored, and may have forgotten what was revoked.
+    DatabaseRestored,
     /// A reason that a newer version wrote.
     Other(String),
 }
@@ -92,6 +94,7 @@ impl Reason {
             Self::PasswordChanged => "PASSWORD_CHANGED",
             Self::ClientDisabled => "CLIENT_DISABLED",
             Self::ClientDeleted => "CLIENT_DELETED",
+            Self::DatabaseRestored => "DATABASE_RESTORED",
             Self::Other(text) => text,
         }
     }
@@ -110,6 +113,7 @@ impl Reason {
             Self::PasswordChanged,
             Self::ClientDisabled,
             Self::ClientDeleted,
+            Self::DatabaseRestored,
         ];
         let found = known.into_iter().find(|reason| reason.as_str() == text);
         found.unwrap_or_else(|| Self::Other(text.to_owned()))

@@ -1,6 +1,7 @@
 //! The program as people and supervisors run it.
 
 mod audit_lines;
+mod backup;
 mod bad_input;
 mod bench;
 mod browser_sessions;
