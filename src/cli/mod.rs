@@ -11,6 +11,7 @@ mod bench;
 mod client;
 mod config;
 mod connection;
+mod doctor;
 mod healthcheck;
 mod import;
 mod import_row;
@@ -117,6 +118,9 @@ enum Command {
     /// End one session, a user's, a client's, or all. Running servers know a moment later.
     #[command(subcommand)]
     Revoke(revoke::RevokeCommand),
+    /// Look at keys, database, clocks, certificates, listeners and the issuer, and say what is
+    /// wrong and how to mend it. Exits with 1 if something is.
+    Doctor(doctor::DoctorArgs),
     /// Copy keys and the embedded database into one file, while the server runs.
     Backup(backup::BackupArgs),
     /// Put a backup where nothing is, and end every session that it may have forgotten the end of.
@@ -199,6 +203,7 @@ impl Cli {
             Command::Audit(command) => audit::run(command, global).await,
             Command::Token(command) => token::run(command),
             Command::Revoke(command) => revoke::run(command, global).await,
+            Command::Doctor(args) => doctor::run(args, global).await,
             Command::Backup(args) => backup::run(args, global).await,
             Command::Restore(args) => restore::run(args, global).await,
             Command::Bench(command) => bench::run(command).await,

@@ -1,8 +1,8 @@
 //! The sockets of a server, as others on this machine see them.
 
 use std::{
-    io::ErrorKind,
-    net::{SocketAddr, TcpListener},
+    io::{self, ErrorKind},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
 };
 
 use crate::config::Settings;
@@ -21,5 +21,21 @@ pub(super) fn configured(settings: &Settings) -> Vec<(&'static str, SocketAddr)>
 /// the port is never in use.
 pub(super) fn is_in_use(address: SocketAddr) -> bool {
     address.port() != 0
-        && TcpListener::bind(address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+        && bindable(address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+}
+
+/// Whether a server could listen there now.
+pub(super) fn bindable(address: SocketAddr) -> io::Result<()> {
+    TcpListener::bind(address).map(|_| ())
+}
+
+/// The address to ask a listener at: an unspecified one is asked on loopback.
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }

@@ -7,6 +7,7 @@ mod bench;
 mod browser_sessions;
 mod commands;
 mod custom_claims;
+mod doctor;
 mod import;
 mod killed;
 mod oauth_calls;
