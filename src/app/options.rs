@@ -10,7 +10,7 @@ use url::Url;
 use super::Access;
 use crate::{
     config::{self, RevocationSettings, Settings, Span},
-    crypto::workers::WorkerSettings,
+    crypto::{live_keys::KeyFolders, workers::WorkerSettings},
     gateway::{BrowserRules, GatewayRules, Origins, SessionCookie},
     grpc::{GrpcOptions, WatchOptions, web::WebOptions},
     http::HttpOptions,
@@ -35,6 +35,10 @@ pub(super) fn worker_settings(settings: &Settings) -> WorkerSettings {
 
 pub(super) fn database_url(settings: &Settings) -> SecretString {
     SecretString::from(settings.database_url().expose().to_owned())
+}
+
+pub(super) fn key_folders(settings: &Settings) -> KeyFolders {
+    KeyFolders { access: settings.access_keys_dir(), refresh: settings.refresh_keys_dir() }
 }
 
 pub(super) fn store_options(settings: &Settings, access: Access) -> StoreOptions {

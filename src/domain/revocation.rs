@@ -1,6 +1,12 @@
 //! The revocation log's entries, and what they kill.
 
-use std::{collections::HashMap, fmt, hash::Hash, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    hash::Hash,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use uuid::Uuid;
 
@@ -249,6 +255,11 @@ impl RevocationIndex {
         self.keys.contains_key(kid)
     }
 
+    /// The keys that are revoked.
+    pub fn revoked_keys(&self) -> impl Iterator<Item = &KeyId> {
+        self.keys.keys()
+    }
+
     /// Forgets entries that can kill nothing any more.
     pub fn drop_dead(&mut self, now: Timestamp) {
         let lives = |mark: &Mark| mark.expires_at.is_none_or(|end| now < end);
@@ -268,6 +279,32 @@ impl RevocationIndex {
     /// Is nothing revoked?
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// The revoked keys, between those who read of them in the log and those who
+/// hold the keys. Only grows: while a log is loaded anew, a revoked key must
+/// not come back.
+#[derive(Debug, Default)]
+pub struct RevokedKeys(RwLock<Arc<HashSet<KeyId>>>);
+
+impl RevokedKeys {
+    /// All of them. The same `Arc` as long as there is no other one.
+    pub fn all(&self) -> Arc<HashSet<KeyId>> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes in what is revoked.
+    pub fn extend<'a>(&self, kids: impl IntoIterator<Item = &'a KeyId>) {
+        let mut kids = kids.into_iter().peekable();
+        if kids.peek().is_none() {
+            return;
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let all: HashSet<_> = known.iter().cloned().chain(kids.cloned()).collect();
+        if all.len() > known.len() {
+            *known = Arc::new(all);
+        }
     }
 }
 

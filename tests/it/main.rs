@@ -16,6 +16,7 @@ mod interop;
 mod key_files;
 mod key_numbers;
 mod keyring;
+mod live_keys;
 mod program;
 mod service;
 mod store;

@@ -203,7 +203,8 @@ async fn p7_a_watcher_who_does_not_read_is_cut_off() {
     let from = WatchRevocationsRequest { min_revocation_seq: 200_000, ..Default::default() };
     let mut updates = watch(&served, from).await.unwrap();
     // Nothing is read until its place is free for another one.
-    let cut_off = async { while watch(&served, WatchRevocationsRequest::default()).await.is_err() {} };
+    let cut_off =
+        async { while watch(&served, WatchRevocationsRequest::default()).await.is_err() {} };
     timeout(PATIENCE, cut_off).await.expect("it is cut off");
     let mut told = 0;
     let ended = loop {
