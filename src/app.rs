@@ -2,7 +2,9 @@
 //! the store, loads the keys, binds the sockets, serves, drains. What each
 //! adapter is given stands in `options`.
 
+mod keys;
 mod options;
+mod recovery;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -18,8 +20,11 @@ use crate::{
         digest::sha256,
         entropy::SystemEntropy,
         key_directory::KeyringError,
+        key_watch,
         keyring::{Keyring, TokenLives},
+        live_keys::LiveKeys,
         password::Argon2Passwords,
+        port::TokenKeys,
         provider,
         workers::Workers,
     },
@@ -48,6 +53,7 @@ use crate::{
 };
 
 pub use options::connection_limits;
+pub use recovery::{database_file, inspect, renew, snapshot};
 
 use options::{
     database_url, freshness, grpc_options, http_options, store_options, tls_files, web_options,
@@ -130,6 +136,8 @@ pub struct Core {
     pub metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     index: Arc<LiveIndex>,
+    /// `None`: nothing is signed.
+    keys: Option<Arc<LiveKeys>>,
     environment: Environment,
 }
 
@@ -164,15 +172,26 @@ impl Core {
         let metrics = Arc::new(Metrics::new());
         let workers = start_workers(settings, &metrics)?;
         let lives = TokenLives { access: head.max_access_lifetime(), refresh: session_life };
-        let keys = Arc::new(match access {
-            Access::Serve => load_keys(settings, lives, Arc::clone(&workers)).await?,
-            Access::ManageOrCreate | Access::Manage => Keyring::empty(lives, Arc::clone(&workers)),
-        });
-        let passwords = passwords(settings, workers, &environment)?;
         let clock = Arc::clone(&environment.clock);
         let index = Arc::new(LiveIndex::new(Arc::clone(&clock), freshness(settings)));
+        let live_keys = match access {
+            Access::Serve => {
+                let (revoked, now) = (index.revoked_keys(), clock.now());
+                Some(keys::load(settings, lives, revoked, Arc::clone(&workers), now).await?)
+            }
+            Access::ManageOrCreate | Access::Manage => None,
+        };
+        let keys: Arc<dyn TokenKeys> = match &live_keys {
+            Some(live) => Arc::<LiveKeys>::clone(live),
+            None => Arc::new(Keyring::empty(lives, Arc::clone(&workers))),
+        };
+        let passwords = passwords(settings, workers, &environment)?;
         let read = Arc::clone(&index);
         metrics.revocations(move || knowledge(&read));
+        if let Some(keys) = &live_keys {
+            let (keys, clock) = (Arc::clone(keys), Arc::clone(&clock));
+            metrics.keys(move || keys::knowledge(&keys, clock.now()));
+        }
         let readiness = Arc::new(Readiness::new(Arc::clone(&index), keys.clone(), clock));
         let auth = Arc::new(Auth::new(Parts {
             policy,
@@ -184,7 +203,7 @@ impl Core {
             clock: Arc::clone(&environment.clock),
             entropy: Arc::clone(&environment.entropy),
         }));
-        Ok(Self { auth, store, metrics, readiness, index, environment })
+        Ok(Self { auth, store, metrics, readiness, index, keys: live_keys, environment })
     }
 
     /// What keeps this process's knowledge of revocations fresh.
@@ -311,6 +330,11 @@ fn spawn_background(
     tasks.spawn(follower.run(stop.clone()));
     tasks.spawn(Arc::clone(&core.readiness).watch_clock(store(), stop.clone()));
     let clock = Arc::clone(&core.environment.clock);
+    if let Some(keys) = &core.keys {
+        let (keys, clock) = (Arc::clone(keys), Arc::clone(&clock));
+        let interval = settings.keys.poll_interval.0;
+        tasks.spawn(key_watch::watch(keys, clock, interval, stop.clone()));
+    }
     let rules = sweep::Rules {
         interval: settings.sweep.interval.0,
         batch: settings.sweep.batch,
@@ -326,15 +350,9 @@ async fn claim(
     environment: &Environment,
     access: Access,
 ) -> Result<(LogHead, Duration), StartError> {
-    let instance = Instance {
-        // Whose a new database is, a server decides, not a command beside it.
-        issuer: (access == Access::Serve).then(|| policy.issuer.clone()),
-        max_access_lifetime: policy.max_access_lifetime(),
-        max_session_lifetime: policy.max_session_lifetime(),
-        clients: policy.clients.keys().cloned().collect(),
-        epoch: random_uuid(environment.entropy.as_ref())?,
-        now: environment.clock.now(),
-    };
+    // Whose a new database is, a server decides, not a command beside it.
+    let issuer = (access == Access::Serve).then(|| policy.issuer.clone());
+    let instance = instance(policy, issuer, environment)?;
     if access != Access::Serve {
         compare_clocks(store, environment).await?;
     }
@@ -344,6 +362,21 @@ async fn claim(
             Err(StartError::OtherIssuer { found: issuer, configured: policy.issuer.clone() })
         }
     }
+}
+
+fn instance(
+    policy: &Policy,
+    issuer: Option<String>,
+    environment: &Environment,
+) -> Result<Instance, EntropyError> {
+    Ok(Instance {
+        issuer,
+        max_access_lifetime: policy.max_access_lifetime(),
+        max_session_lifetime: policy.max_session_lifetime(),
+        clients: policy.clients.keys().cloned().collect(),
+        epoch: random_uuid(environment.entropy.as_ref())?,
+        now: environment.clock.now(),
+    })
 }
 
 /// A server whose clock is wrong is not ready until it is right; a command
@@ -367,18 +400,6 @@ fn knowledge(index: &LiveIndex) -> Option<RevocationKnowledge> {
         entries: known.index().len(),
     });
     read.ok()
-}
-
-/// Reading and checking keys takes milliseconds of pure work each.
-async fn load_keys(
-    settings: &Settings,
-    lives: TokenLives,
-    workers: Arc<Workers>,
-) -> Result<Keyring, StartError> {
-    let (access, refresh) = (settings.access_keys_dir(), settings.refresh_keys_dir());
-    let load = move || Keyring::load(&access, &refresh, lives, workers);
-    let loaded = tokio::task::spawn_blocking(load).await;
-    Ok(loaded.map_err(|error| StartError::Workers(error.to_string()))??)
 }
 
 fn passwords(

@@ -25,6 +25,7 @@
 //! | `client` | for other services: verifies tokens in their process (feature `client`) |
 //! | [`listener`] | accepted connections: TLS, limits, draining |
 //! | [`audit_lines`] | the audit log, as lines among the logs |
+//! | [`backup`] | keys and the embedded database in one file |
 //! | [`peers`] | how much one peer may take of what there is |
 //! | [`config`] | every setting with its default and bounds |
 //! | [`app`] | puts the parts together; the only place that names concrete adapters |
@@ -38,6 +39,7 @@
 pub mod app;
 pub mod arrival;
 pub mod audit_lines;
+pub mod backup;
 pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;

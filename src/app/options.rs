@@ -10,7 +10,10 @@ use url::Url;
 use super::Access;
 use crate::{
     config::{self, RevocationSettings, Settings, Span},
-    crypto::workers::{WorkerSettings, all_but_one},
+    crypto::{
+        live_keys::KeyFolders,
+        workers::{WorkerSettings, all_but_one},
+    },
     gateway::{BrowserRules, GatewayRules, Origins, SessionCookie},
     grpc::{GrpcOptions, WatchOptions, web::WebOptions},
     http::HttpOptions,
@@ -39,6 +42,10 @@ pub(super) fn worker_settings(settings: &Settings) -> WorkerSettings {
 
 pub(super) fn database_url(settings: &Settings) -> SecretString {
     SecretString::from(settings.database_url().expose().to_owned())
+}
+
+pub(super) fn key_folders(settings: &Settings) -> KeyFolders {
+    KeyFolders { access: settings.access_keys_dir(), refresh: settings.refresh_keys_dir() }
 }
 
 pub(super) fn store_options(settings: &Settings, access: Access) -> StoreOptions {

@@ -13,7 +13,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{Failure, GlobalArgs, Outcome, connection, output};
+use super::{Failure, GlobalArgs, Outcome, connection, output, ports};
 use crate::config::Span;
 
 const EXAMPLES: &str = "\
@@ -44,7 +44,7 @@ pub(super) struct HealthcheckArgs {
     tls_ca: Option<PathBuf>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "must be a length of time like 500ms or 1s".to_owned())
 }
@@ -72,7 +72,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
-async fn ask(
+pub(super) async fn ask(
     url: &str,
     ca: Option<&str>,
     service: &str,
@@ -91,14 +91,7 @@ async fn ask(
 /// The configured listener; an unspecified address is asked on loopback.
 fn configured_url(global: &GlobalArgs) -> Result<String, Failure> {
     let settings = global.settings(&[])?;
-    let mut address = settings.grpc.listen;
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() {
-            std::net::Ipv4Addr::LOCALHOST.into()
-        } else {
-            std::net::Ipv6Addr::LOCALHOST.into()
-        });
-    }
+    let address = ports::reachable(settings.grpc.listen);
     let scheme = if settings.tls.certificate.is_some() { "https" } else { "http" };
     Ok(format!("{scheme}://{address}"))
 }

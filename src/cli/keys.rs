@@ -231,7 +231,7 @@ fn export(kid: Option<&str>, format: Format, settings: &Settings) -> Outcome {
 }
 
 /// Only looks at keys, with the configured lifetimes.
-fn load(settings: &Settings) -> Result<Keyring, Failure> {
+pub(super) fn load(settings: &Settings) -> Result<Keyring, Failure> {
     provider::install()?;
     let policy = settings.policy().map_err(Failure::Usage)?;
     let lives =

@@ -6,10 +6,12 @@
 #![expect(clippy::doc_markdown, reason = "the descriptions of arguments are also their --help")]
 
 mod audit;
+mod backup;
 mod bench;
 mod client;
 mod config;
 mod connection;
+mod doctor;
 mod healthcheck;
 mod import;
 mod import_row;
@@ -18,7 +20,9 @@ mod migrate;
 mod one_time;
 mod output;
 mod password;
+mod ports;
 mod quickstart;
+mod restore;
 mod revoke;
 mod serve;
 mod token;
@@ -114,6 +118,13 @@ enum Command {
     /// End one session, a user's, a client's, or all. Running servers know a moment later.
     #[command(subcommand)]
     Revoke(revoke::RevokeCommand),
+    /// Look at keys, database, clocks, certificates, listeners and the issuer, and say what is
+    /// wrong and how to mend it. Exits with 1 if something is.
+    Doctor(doctor::DoctorArgs),
+    /// Copy keys and the embedded database into one file, while the server runs.
+    Backup(backup::BackupArgs),
+    /// Put a backup where nothing is, and end every session that it may have forgotten the end of.
+    Restore(restore::RestoreArgs),
     /// Hold claims about times and memory against a server of its own, and write a report.
     /// Exits with 1 when a claim does not hold.
     #[command(subcommand)]
@@ -192,6 +203,9 @@ impl Cli {
             Command::Audit(command) => audit::run(command, global).await,
             Command::Token(command) => token::run(command),
             Command::Revoke(command) => revoke::run(command, global).await,
+            Command::Doctor(args) => doctor::run(args, global).await,
+            Command::Backup(args) => backup::run(args, global).await,
+            Command::Restore(args) => restore::run(args, global).await,
             Command::Bench(command) => bench::run(command).await,
         }
     }

@@ -66,6 +66,7 @@ impl Check {
         self.span("database.lock_timeout", s.database.lock_timeout, millis(10), mins(1));
         let idle = s.database.idle_in_transaction_timeout;
         self.span("database.idle_in_transaction_timeout", idle, secs(1), mins(10));
+        self.span("keys.poll_interval", s.keys.poll_interval, millis(100), mins(1));
         self.span("grpc.request_timeout", s.grpc.request_timeout, millis(100), mins(5));
         self.number("grpc.max_message_bytes", s.grpc.max_message_bytes, 65_536, 16_777_216);
         self.span("http.request_timeout", s.http.request_timeout, millis(100), mins(5));

@@ -191,6 +191,12 @@ pub struct KeySettings {
     /// Unset: keys in data_dir.
     #[config(env = "TOKENWARD_KEYS_DIR")]
     pub dir: Option<PathBuf>,
+
+    /// Time between two looks at the contents of these folders. SIGHUP causes
+    /// one at once.
+    /// Range: 100ms to 1m.
+    #[config(env = "TOKENWARD_KEYS_POLL_INTERVAL", default = "1s")]
+    pub poll_interval: Span,
 }
 
 /// The gRPC listener.

@@ -3,6 +3,8 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+use aws_lc_rs::digest;
+
 use super::{
     key_fault::{KeyFault, KeyProblem},
     key_file,
@@ -40,6 +42,24 @@ pub(super) fn load_directories(
     let refresh = load_directory(refresh_dir, &mut problems);
     find_shared_keys(&access, &refresh, refresh_dir, &mut problems);
     if problems.is_empty() { Ok((access, refresh)) } else { Err(KeyringError { problems }) }
+}
+
+/// What both directories hold, as a digest of names and contents. `None` if
+/// anything of it cannot be read, or may not be used as it lies there.
+pub(super) fn fingerprint(access_dir: &Path, refresh_dir: &Path) -> Option<Vec<u8>> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for directory in [access_dir, refresh_dir] {
+        let files = key_file::list(directory).ok()?;
+        context.update(&files.len().to_be_bytes());
+        for file in files {
+            let contents = key_file::read(&file).ok()?;
+            for part in [file.as_os_str().as_encoded_bytes(), &contents] {
+                context.update(&part.len().to_be_bytes());
+                context.update(part);
+            }
+        }
+    }
+    Some(context.finish().as_ref().to_vec())
 }
 
 fn load_directory(path: &Path, problems: &mut Vec<KeyProblem>) -> LoadedKeys {

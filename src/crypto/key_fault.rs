@@ -23,6 +23,9 @@ pub enum KeyFault {
     /// No file in it can be a key.
     #[error("holds no key: make one with `tokenward keys generate`, or copy one in")]
     NoKeys,
+    /// Files are there, but none of them signs now.
+    #[error("holds no key that signs now: keep the one that did")]
+    NothingSigns,
     /// Others could add a key of theirs.
     #[error(
         "mode {0:04o} lets group or others write into this directory: \
@@ -37,6 +40,12 @@ pub enum KeyFault {
     /// A name that is not UTF-8.
     #[error("has a name that is not UTF-8: rename it")]
     UnreadableName,
+    /// A key that is in use has gone.
+    #[error(
+        "is gone, but tokens that it signed may live, or gateways count on it: put it back, \
+         revoke it with `tokenward keys revoke`, or restart to go on without it"
+    )]
+    Gone,
     /// A FIFO, a device, a socket.
     #[error("is not a regular file: put the key file itself here, or a symlink to it")]
     NotAFile,

@@ -65,7 +65,7 @@ fn check_directory(path: &Path) -> Result<(), KeyFault> {
 
 /// What is looked at before opening (a FIFO would block) is looked at again
 /// after, on the file that was really opened.
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
     let metadata = fs::metadata(path).map_err(|error| unreadable(&error))?;
     check_metadata(&metadata)?;
     let file = File::open(path).map_err(|error| unreadable(&error))?;

@@ -14,6 +14,8 @@ pub enum KeyState {
     Retired,
     /// It is not trusted any more; its file may go.
     Expired,
+    /// It was revoked; its file may go.
+    Revoked,
 }
 
 impl KeyState {
@@ -24,6 +26,7 @@ impl KeyState {
             Self::Standby => "standby",
             Self::Retired => "retired",
             Self::Expired => "expired",
+            Self::Revoked => "revoked",
         }
     }
 }

@@ -1,7 +1,12 @@
 //! All keys of this process: which one signs, which are trusted, what the
 //! world is shown.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
@@ -41,19 +46,21 @@ impl TokenLives {
 }
 
 /// The keys of both purposes, as the directories had them when they were
-/// loaded. Never changes: to follow the directories, load another.
+/// loaded, and which of them were revoked. Never changes:
+/// [`super::live_keys::LiveKeys`] puts another in its place.
 #[derive(Debug)]
 pub struct Keyring {
     access: Schedule<Arc<SigningKey>>,
     refresh: Schedule<Arc<SigningKey>>,
     lives: TokenLives,
+    revoked: Arc<HashSet<KeyId>>,
     known: HashMap<KeyId, Known>,
     jwks: JwksTimeline,
     workers: Arc<Workers>,
 }
 
 /// What has to be known of a key to judge a token.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     purpose: KeyPurpose,
     key: Arc<SigningKey>,
@@ -71,13 +78,44 @@ impl Keyring {
         workers: Arc<Workers>,
     ) -> Result<Self, KeyringError> {
         let (access, refresh) = load_directories(access_dir, refresh_dir)?;
-        Ok(Self::new(Schedule::new(access), Schedule::new(refresh), lives, workers))
+        let (access, refresh) = (Schedule::new(access), Schedule::new(refresh));
+        Ok(Self::new(access, refresh, lives, Arc::default(), workers))
     }
 
     /// No keys: signs nothing and trusts nothing. For programs that manage
     /// users and sessions beside a server.
     pub fn empty(lives: TokenLives, workers: Arc<Workers>) -> Self {
-        Self::new(Schedule::new([]), Schedule::new([]), lives, workers)
+        Self::new(Schedule::new([]), Schedule::new([]), lives, Arc::default(), workers)
+    }
+
+    /// The same keys, of which these are revoked: they are not shown and do not
+    /// sign. Their tokens are still known as ours, so that it can be said why
+    /// they are refused.
+    pub(super) fn with_revoked(&self, revoked: Arc<HashSet<KeyId>>) -> Self {
+        let (access, refresh) = (self.access.clone(), self.refresh.clone());
+        Self::new(access, refresh, self.lives, revoked, Arc::clone(&self.workers))
+    }
+
+    /// Those that are revoked, of these keys or of others.
+    pub(super) fn revoked(&self) -> &Arc<HashSet<KeyId>> {
+        &self.revoked
+    }
+
+    /// The key that signs at `now`.
+    pub(super) fn signing_key(&self, purpose: KeyPurpose, now: Timestamp) -> Option<&KeyId> {
+        self.signer(purpose, now).ok().map(|key| key.public().kid())
+    }
+
+    /// The keys that are missed in `other`: trusted now, and not revoked.
+    pub(super) fn missed_in(&self, other: &Self, now: Timestamp) -> Vec<KeyInfo> {
+        let is_there = |key: &KeyInfo| {
+            other.known.get(&key.kid).is_some_and(|known| known.purpose == key.purpose)
+        };
+        let mut keys = self.keys(now);
+        keys.retain(|key| {
+            !matches!(key.state, KeyState::Expired | KeyState::Revoked) && !is_there(key)
+        });
+        keys
     }
 
     /// The public half of an access key, to be exported. Refresh keys stay
@@ -91,6 +129,7 @@ impl Keyring {
         access: Schedule<Arc<SigningKey>>,
         refresh: Schedule<Arc<SigningKey>>,
         lives: TokenLives,
+        revoked: Arc<HashSet<KeyId>>,
         workers: Arc<Workers>,
     ) -> Self {
         let mut known = HashMap::new();
@@ -103,8 +142,8 @@ impl Keyring {
                 known.insert(kid, Known { purpose, key, trusted_until });
             }
         }
-        let jwks = jwks_of(&access, lives.access);
-        Self { access, refresh, lives, known, jwks, workers }
+        let jwks = jwks_of(&access, lives.access, &revoked);
+        Self { access, refresh, lives, revoked, known, jwks, workers }
     }
 
     fn schedule(&self, purpose: KeyPurpose) -> &Schedule<Arc<SigningKey>> {
@@ -115,11 +154,18 @@ impl Keyring {
     }
 
     fn signer(&self, purpose: KeyPurpose, at: Timestamp) -> Result<&Arc<SigningKey>, CryptoError> {
-        let entry = self.schedule(purpose).signer_at(at);
+        let entry = self.schedule(purpose).signer_at(at, |key| self.is_revoked(key));
         entry.map(|entry| &entry.key).ok_or(CryptoError::NoSigningKey(at))
     }
 
+    fn is_revoked(&self, key: &SigningKey) -> bool {
+        self.revoked.contains(key.public().kid())
+    }
+
     fn state(&self, purpose: KeyPurpose, key: &Arc<SigningKey>, now: Timestamp) -> KeyState {
+        if self.is_revoked(key) {
+            return KeyState::Revoked;
+        }
         let schedule = self.schedule(purpose);
         let is_this = |other: &Arc<SigningKey>| Arc::ptr_eq(other, key);
         if self.signer(purpose, now).is_ok_and(is_this) {
@@ -193,9 +239,14 @@ fn purpose_of(token_type: TokenType) -> KeyPurpose {
 
 /// The newest key stands first: who takes the first one and ignores `kid` is
 /// wrong for the shortest time.
-fn jwks_of(access: &Schedule<Arc<SigningKey>>, life: Duration) -> JwksTimeline {
+fn jwks_of(
+    access: &Schedule<Arc<SigningKey>>,
+    life: Duration,
+    revoked: &HashSet<KeyId>,
+) -> JwksTimeline {
     let mut keys: Vec<_> = access
         .iter()
+        .filter(|entry| !revoked.contains(entry.key.public().kid()))
         .map(|entry| Published {
             key: entry.key.public(),
             until: access.trusted_until(entry, life),

@@ -4,7 +4,8 @@
 //! A private key takes this way: [`key_file`] reads it under its rules, `pem`
 //! takes the text apart, `key_check` parses and judges the numbers,
 //! `provider` keeps the AWS-LC key object that signs, [`keyring`] puts the
-//! keys in the order in which they sign. [`workers`] are the threads on which
+//! keys in the order in which they sign, and [`live_keys`] another keyring in
+//! its place when the files change ([`key_watch`]). [`workers`] are the threads on which
 //! everything slow runs, `queue` says in which order and [`hash_memory`] in how
 //! much memory; [`password`] is the other thing that is slow. What
 //! passwords were hashed with, by us or by others, `stored_hash` tells apart.
@@ -27,7 +28,9 @@ pub mod key_fault;
 pub mod key_file;
 pub mod key_info;
 pub mod key_set;
+pub mod key_watch;
 pub mod keyring;
+pub mod live_keys;
 pub mod password;
 mod pem;
 mod phc;
@@ -37,5 +40,6 @@ pub mod public_key;
 mod queue;
 mod signing_key;
 mod stored_hash;
+pub mod stored_keys;
 mod worker;
 pub mod workers;

@@ -54,6 +54,11 @@ pub trait TokenKeys: Send + Sync + 'static {
 
     /// Is there a key of each purpose that signs at `now`?
     fn can_sign(&self, now: Timestamp) -> bool;
+
+    /// Why the keys in use are not those that lie where keys lie, if so.
+    fn fault(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What checking a password against a stored hash showed.

@@ -156,6 +156,8 @@ actions! {
     /// A client wanted to know about a token. Told in lines only, and only when
     /// it could not prove who it is.
     Introspect = "INTROSPECT";
+    /// The database was restored from a backup.
+    Restore = "RESTORE";
 }
 
 /// How it ended.

@@ -73,10 +73,21 @@ impl<K> Schedule<K> {
     }
 
     /// The key that signs at `at`: the newest whose instant has passed, or
-    /// else the first undated one.
-    pub fn signer_at(&self, at: Timestamp) -> Option<&Scheduled<K>> {
-        let dated = self.keys.iter().rev().find(|k| k.signs_from.is_some_and(|from| from <= at));
-        dated.or_else(|| self.keys.first().filter(|k| k.signs_from.is_none()))
+    /// else the first undated one. For a revoked key the next one signs that
+    /// is not, whatever its instant: it has been published, and all replicas
+    /// come to the same one without talking.
+    pub fn signer_at(
+        &self,
+        at: Timestamp,
+        is_revoked: impl Fn(&K) -> bool,
+    ) -> Option<&Scheduled<K>> {
+        let passed = |k: &Scheduled<K>| k.signs_from.is_some_and(|from| from <= at);
+        let scheduled = match self.keys.iter().rposition(passed) {
+            Some(dated) => dated,
+            None if self.keys.first().is_some_and(|k| k.signs_from.is_none()) => 0,
+            None => return None,
+        };
+        self.keys.iter().skip(scheduled).find(|k| !is_revoked(&k.key))
     }
 
     /// Keys that are published and trusted at `now`: the signing key, those
@@ -120,7 +131,7 @@ mod tests {
     }
 
     fn signer(schedule: &Schedule<()>, instant: &str) -> Option<String> {
-        schedule.signer_at(at(instant)).map(|key| key.name.clone())
+        schedule.signer_at(at(instant), |()| false).map(|key| key.name.clone())
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! The revocation log's entries, and what they kill.
 
-use std::{collections::HashMap, fmt, hash::Hash, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    hash::Hash,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use uuid::Uuid;
 
@@ -74,6 +80,8 @@ pub enum Reason {
     ClientDisabled,
     /// The client was deleted, or is the second one of its id.
     ClientDeleted,
+    /// The database was restored, and may have forgotten what was revoked.
+    DatabaseRestored,
     /// A reason that a newer version wrote.
     Other(String),
 }
@@ -101,6 +109,7 @@ impl Reason {
             Self::PasswordChanged => "PASSWORD_CHANGED",
             Self::ClientDisabled => "CLIENT_DISABLED",
             Self::ClientDeleted => "CLIENT_DELETED",
+            Self::DatabaseRestored => "DATABASE_RESTORED",
             Self::Other(text) => text,
         }
     }
@@ -119,6 +128,7 @@ impl Reason {
             Self::PasswordChanged,
             Self::ClientDisabled,
             Self::ClientDeleted,
+            Self::DatabaseRestored,
         ];
         let found = known.into_iter().find(|reason| reason.as_str() == text);
         found.unwrap_or_else(|| Self::Other(text.to_owned()))
@@ -300,6 +310,11 @@ impl RevocationIndex {
         self.keys.contains_key(kid)
     }
 
+    /// The keys that are revoked.
+    pub fn revoked_keys(&self) -> impl Iterator<Item = &KeyId> {
+        self.keys.keys()
+    }
+
     /// Forgets entries that can kill nothing any more.
     pub fn drop_dead(&mut self, now: Timestamp) {
         let lives = |mark: &Mark| mark.expires_at.is_none_or(|end| now < end);
@@ -319,6 +334,32 @@ impl RevocationIndex {
     /// Is nothing revoked?
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// The revoked keys, between those who read of them in the log and those who
+/// hold the keys. Only grows: while a log is loaded anew, a revoked key must
+/// not come back.
+#[derive(Debug, Default)]
+pub struct RevokedKeys(RwLock<Arc<HashSet<KeyId>>>);
+
+impl RevokedKeys {
+    /// All of them. The same `Arc` as long as there is no other one.
+    pub fn all(&self) -> Arc<HashSet<KeyId>> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes in what is revoked.
+    pub fn extend<'a>(&self, kids: impl IntoIterator<Item = &'a KeyId>) {
+        let mut kids = kids.into_iter().peekable();
+        if kids.peek().is_none() {
+            return;
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let all: HashSet<_> = known.iter().cloned().chain(kids.cloned()).collect();
+        if all.len() > known.len() {
+            *known = Arc::new(all);
+        }
     }
 }
 

@@ -127,7 +127,7 @@ impl AuthService for AuthEdge {
         &self,
         _: Request<pb::GetJwksRequest>,
     ) -> Result<Response<pb::GetJwksResponse>, Status> {
-        let jwks_json = String::from_utf8_lossy(&self.auth.jwks().json).into_owned();
+        let jwks_json = String::from_utf8_lossy(&self.auth.jwks()?.json).into_owned();
         Ok(Response::new(pb::GetJwksResponse { jwks_json }))
     }
 

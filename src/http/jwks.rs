@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::HeaderMap, response::Response};
+use axum::{
+    Extension,
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse as _, Response},
+};
 
 use crate::service::Auth;
 
-use super::public::Document;
+use super::{failure::Failure, problem::Problem, public::Document};
 
 /// The bytes were made when the keys were loaded; no database is asked.
 pub(super) async fn document(State(auth): State<Arc<Auth>>, request: HeaderMap) -> Response {
-    let jwks = auth.jwks();
-    Document { json: jwks.json.clone(), etag: &jwks.etag }.answer(&request)
+    match auth.jwks() {
+        Ok(jwks) => Document { json: jwks.json.clone(), etag: &jwks.etag }.answer(&request),
+        Err(error) => (Extension(Failure::from(&error)), Problem::UNAVAILABLE).into_response(),
+    }
 }

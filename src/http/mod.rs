@@ -148,7 +148,7 @@ struct Edge {
 async fn bound(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let answered = tokio::time::timeout(edge.request_timeout, next.run(request)).await;
     answered.unwrap_or_else(|_| {
-        failed(Level::WARN, "timed_out", "it took too long", Problem::TIMED_OUT)
+        failed(Level::WARN, "timed_out", "it took too long", Problem::UNAVAILABLE)
     })
 }
 

@@ -15,10 +15,12 @@ pub(super) async fn live() -> Response {
     text(StatusCode::OK, "live\n".to_owned())
 }
 
-/// Whether traffic is welcome, and if not, why.
+/// Whether traffic is welcome, and if not, why; and what an operator should
+/// see to all the same.
 pub(super) async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
+    let remark = readiness.remark().map(|remark| format!("{remark}\n")).unwrap_or_default();
     match readiness.obstacle() {
-        None => text(StatusCode::OK, "ready\n".to_owned()),
+        None => text(StatusCode::OK, format!("ready\n{remark}")),
         Some(obstacle) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{obstacle}\n")),
     }
 }

@@ -40,8 +40,8 @@ impl Problem {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         body: r#"{"type":"about:blank","title":"Internal Server Error","status":500}"#,
     };
-    /// It took too long.
-    pub(super) const TIMED_OUT: Self = Self {
+    /// It took too long, or cannot be told yet.
+    pub(super) const UNAVAILABLE: Self = Self {
         status: StatusCode::SERVICE_UNAVAILABLE,
         body: r#"{"type":"about:blank","title":"Service Unavailable","status":503}"#,
     };

@@ -2,6 +2,7 @@
 //! authorities for certificates of clients.
 
 mod clients;
+mod leaf;
 
 use std::{
     fs::File,
@@ -21,6 +22,7 @@ use rustls::{
 };
 
 pub(super) use clients::peer_names;
+pub use leaf::Leaf;
 
 /// Where everything is read from.
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ use crate::domain::{
     clock::{Clock, Stamp, Timestamp},
     error::{AuthError, Fault, Outage},
     id::KeyId,
-    revocation::{LogHead, Revocation, RevocationIndex},
+    revocation::{LogHead, Revocation, RevocationIndex, RevokedKeys},
 };
 
 /// How fresh knowledge has to be.
@@ -148,6 +148,7 @@ pub struct LiveIndex {
     clock: Arc<dyn Clock>,
     freshness: Freshness,
     state: RwLock<State>,
+    revoked_keys: Arc<RevokedKeys>,
     looks: watch::Sender<u64>,
     wanted: Notify,
     catch_up_failed: AtomicBool,
@@ -160,6 +161,7 @@ impl LiveIndex {
             clock,
             freshness,
             state: RwLock::default(),
+            revoked_keys: Arc::default(),
             looks: watch::Sender::new(0),
             wanted: Notify::new(),
             catch_up_failed: AtomicBool::new(false),
@@ -190,9 +192,12 @@ impl LiveIndex {
     /// now on; the sequence number moves when the follower has seen all
     /// entries before them too.
     pub fn apply<'a>(&self, entries: impl IntoIterator<Item = &'a Revocation>) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.own.extend(entries.into_iter().cloned());
-        state.settle();
+        self.change(|state| state.own.extend(entries.into_iter().cloned()));
+    }
+
+    /// The keys that are revoked, for those who hold the keys.
+    pub fn revoked_keys(&self) -> Arc<RevokedKeys> {
+        Arc::clone(&self.revoked_keys)
     }
 
     /// Is this key revoked?
@@ -352,6 +357,9 @@ impl LiveIndex {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut state);
         state.settle();
+        if let Some(known) = &state.known {
+            self.revoked_keys.extend(known.index.revoked_keys());
+        }
     }
 
     fn announce_look(&self) {

@@ -155,9 +155,11 @@ impl Auth {
         }
     }
 
-    /// The public access keys (RFC 7517), ready to be served.
-    pub fn jwks(&self) -> Arc<JwksDocument> {
-        self.keys.jwks(self.clock.now())
+    /// The public access keys (RFC 7517), ready to be served. Not before it is
+    /// known which of them were revoked.
+    pub fn jwks(&self) -> Result<Arc<JwksDocument>, AuthError> {
+        self.index.read(|_| ())?;
+        Ok(self.keys.jwks(self.clock.now()))
     }
 
     /// What the configuration allows.

@@ -56,6 +56,13 @@ impl Readiness {
         }
     }
 
+    /// What an operator should see to although traffic is welcome. The log says
+    /// more; this may be read by anybody.
+    pub fn remark(&self) -> Option<&'static str> {
+        let remark = "the key folders cannot be used as they are; the former keys stay in use";
+        self.keys.fault().map(|_| remark)
+    }
+
     /// Do this machine's clock and the database's agree?
     pub fn clocks_agree(&self) -> bool {
         self.clocks_agree.load(Ordering::Relaxed)

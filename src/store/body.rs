@@ -84,7 +84,7 @@ impl<DB: Engine> SqlStore<DB> {
     }
 
     /// Runs a step that writes, in a transaction.
-    async fn write<I, T>(&self, input: I, step: Step<DB, I, T>) -> Result<T, StoreError>
+    pub(super) async fn write<I, T>(&self, input: I, step: Step<DB, I, T>) -> Result<T, StoreError>
     where
         I: Send + Sync + 'static,
         T: Send + 'static,

@@ -1,12 +1,23 @@
 //! From a URL to a store that has been checked and migrated.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Pool, Postgres, Sqlite};
 
 use super::{
-    body::SqlStore, engine::Engine, error::classify, port::Store, postgres, sqlite, step::Bounds,
+    body::SqlStore,
+    engine::Engine,
+    error::classify,
+    port::Store,
+    postgres,
+    renewal::{self, Renewal, RenewalError, Renewed},
+    sqlite,
+    step::Bounds,
 };
 use crate::domain::{audit::Sha256, error::Fault};
 
@@ -84,17 +95,32 @@ pub async fn connect(
     options: StoreOptions,
     sha256: Sha256,
 ) -> Result<Arc<dyn Store>, ConnectError> {
-    let bounds = Bounds { limit: options.statement_timeout.saturating_mul(2), sha256 };
     match Database::parse(url)? {
-        Database::Sqlite(path) => {
-            let Pools { writer, reader, watcher } = sqlite::open(&path, options).await?;
-            Ok(Arc::new(SqlStore::<Sqlite> { writer, reader, watcher, bounds }))
-        }
-        Database::Postgres(server) => {
-            let Pools { writer, reader, watcher } = postgres::open(&server, options).await?;
-            Ok(Arc::new(SqlStore::<Postgres> { writer, reader, watcher, bounds }))
-        }
+        Database::Sqlite(path) => Ok(Arc::new(open_sqlite(&path, options, sha256).await?)),
+        Database::Postgres(server) => Ok(Arc::new(open_postgres(&server, options, sha256).await?)),
     }
+}
+
+async fn open_sqlite(
+    path: &sqlite::Path,
+    options: StoreOptions,
+    sha256: Sha256,
+) -> Result<SqlStore<Sqlite>, ConnectError> {
+    let Pools { writer, reader, watcher } = sqlite::open(path, options).await?;
+    Ok(SqlStore { writer, reader, watcher, bounds: bounds(options, sha256) })
+}
+
+async fn open_postgres(
+    server: &postgres::Server,
+    options: StoreOptions,
+    sha256: Sha256,
+) -> Result<SqlStore<Postgres>, ConnectError> {
+    let Pools { writer, reader, watcher } = postgres::open(server, options).await?;
+    Ok(SqlStore { writer, reader, watcher, bounds: bounds(options, sha256) })
+}
+
+fn bounds(options: StoreOptions, sha256: Sha256) -> Bounds {
+    Bounds { limit: options.statement_timeout.saturating_mul(2), sha256 }
 }
 
 /// The connections of a store, by what they are for.
@@ -120,6 +146,42 @@ pub async fn migrate(
     }
 }
 
+/// Opens a database that was restored (migrating it), and makes another one of
+/// it than it was: see [`Renewal`].
+pub async fn renew(
+    url: &SecretString,
+    options: StoreOptions,
+    sha256: Sha256,
+    renewal: Renewal,
+) -> Result<Renewed, RenewalError> {
+    match Database::parse(url)? {
+        Database::Sqlite(path) => {
+            renewal::run(open_sqlite(&path, options, sha256).await?, renewal).await
+        }
+        Database::Postgres(server) => {
+            renewal::run(open_postgres(&server, options, sha256).await?, renewal).await
+        }
+    }
+}
+
+/// The file that `url` names; `None` for a database that is no file.
+pub fn sqlite_file(url: &SecretString) -> Result<Option<PathBuf>, ConnectError> {
+    Ok(match Database::parse(url)? {
+        Database::Sqlite(path) => Some(path.into()),
+        Database::Postgres(_) => None,
+    })
+}
+
+/// Copies the embedded database as it stands at one moment to `target`, which
+/// must be an empty file. Servers go on writing meanwhile.
+pub async fn snapshot(
+    file: &Path,
+    options: StoreOptions,
+    target: &Path,
+) -> Result<(), ConnectError> {
+    sqlite::snapshot(file, options, target).await
+}
+
 /// What failed to open, as this module's error.
 pub(super) fn unopened<DB: Engine>(error: sqlx::Error) -> ConnectError {
     let trouble = classify::<DB>(&error);
@@ -127,13 +189,13 @@ pub(super) fn unopened<DB: Engine>(error: sqlx::Error) -> ConnectError {
 }
 
 /// A database by the scheme of its URL.
-enum Database {
+pub(super) enum Database {
     Sqlite(sqlite::Path),
     Postgres(postgres::Server),
 }
 
 impl Database {
-    fn parse(url: &SecretString) -> Result<Self, ConnectError> {
+    pub(super) fn parse(url: &SecretString) -> Result<Self, ConnectError> {
         let url = url.expose_secret();
         match url.split_once(':') {
             Some(("sqlite", rest)) => sqlite::Path::parse(rest).map(Self::Sqlite),

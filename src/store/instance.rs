@@ -40,7 +40,7 @@ pub(super) async fn claim<DB: Engine>(
 
 /// The issuer, and the largest session lifetime; `None` while no server has
 /// claimed the database.
-async fn owner<DB: Engine>(
+pub(super) async fn owner<DB: Engine>(
     unit: &mut Unit<'_, DB>,
 ) -> Result<Option<(String, Duration)>, StoreError> {
     let Some(row) = unit.query(sql::SELECT_INSTANCE).optional().await? else { return Ok(None) };

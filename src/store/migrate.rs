@@ -65,9 +65,33 @@ pub(super) async fn apply<C: Migrate>(
     let applied = applied(connection).await?;
     let migrator = Migrator::with_migrations(resolved(scripts));
     migrator.run_direct(None, connection, false).await.map_err(refused)?;
+    Ok(unapplied(&applied, scripts))
+}
+
+/// What has not been applied yet, found without applying it. A schema that
+/// this program does not know is an error, as it is when migrating.
+pub(super) async fn missing<C: Migrate>(
+    connection: &mut C,
+    scripts: Scripts,
+) -> Result<Vec<&'static str>, ConnectError> {
+    let applied = applied(connection).await?;
+    let known = resolved(scripts);
+    for old in &applied {
+        match known.iter().find(|new| new.version == old.version) {
+            None => return Err(refused(MigrateError::VersionMissing(old.version))),
+            Some(new) if new.checksum != old.checksum => {
+                return Err(refused(MigrateError::VersionMismatch(old.version)));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(unapplied(&applied, scripts))
+}
+
+fn unapplied(applied: &[AppliedMigration], scripts: Scripts) -> Vec<&'static str> {
     let before = |version: i64| applied.iter().any(|old| old.version == version);
     let new = (1..).zip(scripts).filter(|(version, _)| !before(*version));
-    Ok(new.map(|(_, (name, _))| *name).collect())
+    new.map(|(_, (name, _))| *name).collect()
 }
 
 async fn applied<C: Migrate>(connection: &mut C) -> Result<Vec<AppliedMigration>, ConnectError> {

@@ -5,6 +5,7 @@
 //! - [`sql`] has every statement. `accounts`, `users`, `clients`, `sessions`,
 //!   `rotation`, `passwords`, `one_time`, `revoke`, `log`, `audit`, `throttle` and `instance` are the steps that use them, `rows` turns
 //!   what comes back into domain values.
+//! - `inspect` looks at a database and changes nothing; `renewal` is what becomes of a restored one.
 //! - `body` has a method for each step and `step` runs it as a unit of work;
 //!   `engine` is all that differs between the engines; `sqlite` and `postgres`
 //!   open them.
@@ -16,6 +17,7 @@ mod clients;
 mod connect;
 mod engine;
 mod error;
+mod inspect;
 mod instance;
 mod log;
 mod migrate;
@@ -24,6 +26,7 @@ mod param;
 mod passwords;
 pub mod port;
 mod postgres;
+mod renewal;
 mod revoke;
 mod rotation;
 mod rows;
@@ -35,5 +38,7 @@ mod throttle;
 mod unit;
 mod users;
 
-pub use connect::{ConnectError, StoreOptions, connect, migrate};
+pub use connect::{ConnectError, StoreOptions, connect, migrate, renew, snapshot, sqlite_file};
+pub use inspect::{Inspection, InspectionError, inspect};
 pub use migrate::migrations;
+pub use renewal::{Renewal, RenewalError, Renewed};

@@ -64,6 +64,20 @@ pub(super) async fn open(
     Ok(Pools { reader: writer.clone(), writer, watcher })
 }
 
+/// A connection that can change nothing.
+pub(super) async fn look(
+    server: &Server,
+    options: StoreOptions,
+) -> Result<PgConnection, ConnectError> {
+    let read_only = bounded(server, options).options([("default_transaction_read_only", "on")]);
+    let connect = PgConnection::connect_with(&read_only);
+    match tokio::time::timeout(options.acquire_timeout, connect).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(server.unreachable(error, options).await),
+        Err(_) => Err(server.unreachable(sqlx::Error::PoolTimedOut, options).await),
+    }
+}
+
 async fn pool(
     server: &Server,
     options: StoreOptions,

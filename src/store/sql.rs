@@ -163,6 +163,13 @@ statements! {
     RAISE_ACCESS_LIFETIME = "UPDATE revocation_head SET max_access_lifetime_s = $1 \
         WHERE max_access_lifetime_s < $1";
 
+    // --- restoring ---
+    /// Another log from now on: $1 epoch. What has a version below the floor is
+    /// dead, and the floor rises by $2.
+    RENEW_LOG = "UPDATE revocation_head SET epoch = $1, version_floor = version_floor + $2";
+    /// Whatever one-time tokens there are, they may have been used.
+    DELETE_ONE_TIME_TOKENS = "DELETE FROM one_time_tokens";
+
     // --- accounts ---
     /// A new user: $1 id, $2 hash, $3 display name, $4 roles, $5 now. It
     /// starts at the version floor: below it, it could never refresh.

@@ -4,7 +4,7 @@ use std::{
     fs::{OpenOptions, Permissions},
     io::ErrorKind,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    path::PathBuf,
+    path::{self, PathBuf},
     time::Duration,
 };
 
@@ -48,6 +48,18 @@ impl Path {
             return Err(ConnectError::InvalidUrl("must be 'sqlite:PATH', without parameters"));
         }
         Ok(Self(PathBuf::from(path)))
+    }
+}
+
+impl AsRef<path::Path> for Path {
+    fn as_ref(&self) -> &path::Path {
+        &self.0
+    }
+}
+
+impl From<Path> for PathBuf {
+    fn from(path: Path) -> Self {
+        path.0
     }
 }
 
@@ -108,6 +120,36 @@ async fn try_migrate(
     }
     connection.close().await.map_err(unopened::<Sqlite>)?;
     Ok(applied)
+}
+
+/// A connection that can change nothing, not even the mode of the file.
+pub(super) async fn look(
+    path: &path::Path,
+    options: StoreOptions,
+) -> Result<SqliteConnection, ConnectError> {
+    if !path.exists() {
+        return Err(ConnectError::Missing { path: path.to_owned() });
+    }
+    let file = SqliteConnectOptions::new().filename(path).read_only(true);
+    let file = file.busy_timeout(options.lock_timeout).pragma("trusted_schema", "OFF");
+    file.connect().await.map_err(unopened::<Sqlite>)
+}
+
+/// Copies the database, as one reading transaction sees it.
+pub(super) async fn snapshot(
+    from: &path::Path,
+    options: StoreOptions,
+    to: &path::Path,
+) -> Result<(), ConnectError> {
+    let to = to.to_str().ok_or_else(|| {
+        ConnectError::Unavailable(Fault::from("the name of the copy is not UTF-8"))
+    })?;
+    let mut connection = look(from, options).await?;
+    let copy = sqlx::query("VACUUM INTO $1").bind(to).execute(&mut connection).await;
+    copy.map_err(|error| {
+        ConnectError::Unavailable(Fault::caused_by("copying the database", error))
+    })?;
+    connection.close().await.map_err(unopened::<Sqlite>)
 }
 
 fn file(path: &Path, options: StoreOptions) -> SqliteConnectOptions {

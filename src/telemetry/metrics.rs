@@ -18,6 +18,7 @@ use prometheus_client::{
         LabelValueEncoder, text,
     },
     metrics::{
+        MetricType,
         counter::Counter,
         family::Family,
         gauge::{ConstGauge, Gauge},
@@ -36,6 +37,7 @@ pub struct Metrics {
     registry: Registry,
     workers: WorkerMetrics,
     revocations: RevocationCollector,
+    keys: KeyCollector,
 }
 
 impl Metrics {
@@ -51,7 +53,15 @@ impl Metrics {
         workers.memory.register(hashing);
         let revocations = RevocationCollector::default();
         registry.register_collector(Box::new(revocations.clone()));
-        Self { registry, workers, revocations }
+        let keys = KeyCollector::default();
+        registry.register_collector(Box::new(keys.clone()));
+        Self { registry, workers, revocations, keys }
+    }
+
+    /// Asks `known`, whenever somebody reads the metrics, how the keys are.
+    pub fn keys(&self, known: impl Fn() -> KeyKnowledge + Send + Sync + 'static) {
+        // Who came first stays: a process has one set of keys.
+        drop(self.keys.0.set(Box::new(known)));
     }
 
     /// Asks `known`, whenever somebody reads the metrics, what this process knows
@@ -118,6 +128,78 @@ impl Collector for RevocationCollector {
         let help = "Entries of the revocation log that are held in memory.";
         gauge(&mut encoder, "revocation_entries", help, None, entries)
     }
+}
+
+/// How the keys are at a moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyKnowledge {
+    /// Is there a fault in the key folders, so that the keys in use are older?
+    pub faulty: bool,
+    /// How long ago the folders were last found good.
+    pub staleness: Duration,
+    /// The keys of access tokens.
+    pub access: KeySetKnowledge,
+    /// The keys of refresh tokens.
+    pub refresh: KeySetKnowledge,
+}
+
+/// How the keys of one purpose are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeySetKnowledge {
+    /// For how long the signing key has been due to sign; `None` without a
+    /// date, or without a key.
+    pub age: Option<Duration>,
+    /// How many keys are published that do not sign yet.
+    pub standby: usize,
+}
+
+type KnownKeys = dyn Fn() -> KeyKnowledge + Send + Sync;
+
+#[derive(Clone, Default)]
+struct KeyCollector(Arc<OnceLock<Box<KnownKeys>>>);
+
+impl fmt::Debug for KeyCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyCollector").finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PurposeLabels {
+    purpose: &'static str,
+}
+
+impl Collector for KeyCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let known = self.0.get().map(|known| known()).unwrap_or_default();
+        let help =
+            "Is there a fault in the key folders, so that the former keys stay in use? 1 or 0.";
+        gauge(&mut encoder, "keys_reload_faulty", help, None, i64::from(known.faulty))?;
+        let help = "How long ago the key folders were last found good.";
+        let staleness = known.staleness.as_secs_f64();
+        gauge(&mut encoder, "keys_reload_staleness", help, Some(&Unit::Seconds), staleness)?;
+        let sets = [("access", known.access), ("refresh", known.refresh)];
+        let help = "For how long the signing key has been due to sign; 0 for one without a date.";
+        let ages = sets.map(|(purpose, set)| (purpose, set.age.unwrap_or_default().as_secs_f64()));
+        by_purpose(&mut encoder, "keys_signing_age", help, Some(&Unit::Seconds), ages)?;
+        let help = "How many keys are published that do not sign yet.";
+        let standby = sets.map(|(purpose, set)| (purpose, gauged(set.standby)));
+        by_purpose(&mut encoder, "keys_standby", help, None, standby)
+    }
+}
+
+fn by_purpose<N: EncodeGaugeValue + Copy>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    values: [(&'static str, N); 2],
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+    for (purpose, value) in values {
+        ConstGauge::new(value).encode(family.encode_family(&PurposeLabels { purpose })?)?;
+    }
+    Ok(())
 }
 
 fn gauge<N: EncodeGaugeValue + Copy>(

@@ -24,6 +24,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("arrival", &["domain", "service"], &[SQL, GRPC, RUNTIME, JOSE, CRYPTO, RSA]),
     ("listener", &["domain", "peers"], &[SQL, GRPC, JOSE, CRYPTO, RSA]),
     ("audit_lines", &["domain"], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA]),
+    ("backup", &["crypto", "domain"], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA]),
     ("peers", &[], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA]),
     ("config", &["domain"], &[SQL, GRPC, HTTP, JOSE, CRYPTO, RSA]),
     (

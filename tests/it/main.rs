@@ -17,6 +17,7 @@ mod interop;
 mod key_files;
 mod key_numbers;
 mod keyring;
+mod live_keys;
 mod memory_store;
 mod program;
 mod service;

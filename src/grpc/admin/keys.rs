@@ -35,6 +35,7 @@ impl From<KeyInfo> for pb::Key {
             KeyState::Standby => pb::KeyState::Standby,
             KeyState::Retired => pb::KeyState::Retired,
             KeyState::Expired => pb::KeyState::Expired,
+            KeyState::Revoked => pb::KeyState::Revoked,
         };
         Self {
             name: format!("keys/{}", key.kid),

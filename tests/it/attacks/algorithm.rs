@@ -58,7 +58,8 @@ fn secrets(trial: &Trial) -> Vec<(&'static str, String, Vec<u8>)> {
     let spki = key.to_public_key_der().expect("DER").into_vec();
     let pkcs1 = key.to_pkcs1_der().expect("DER").into_vec();
     let pkcs1_pem = key.to_pkcs1_pem(LineEnding::LF).expect("PEM");
-    let jwks = String::from_utf8(trial.world.auth().jwks().json.to_vec()).expect("UTF-8");
+    let jwks =
+        String::from_utf8(trial.world.auth().jwks().expect("loaded").json.to_vec()).expect("UTF-8");
     let jwk = jwks.trim_start_matches(r#"{"keys":["#).trim_end_matches("]}").to_owned();
     let modulus = key.n().to_bytes_be();
     let certificate = self_signed();
@@ -273,7 +274,7 @@ async fn va_01_to_va_04_none() {
 #[tokio::test]
 async fn va_05_to_va_14_public_key_as_a_secret() {
     let trial = Trial::new().await;
-    let jwks = trial.world.auth().jwks();
+    let jwks = trial.world.auth().jwks().expect("loaded");
     let jwks: serde_json::Value = serde_json::from_slice(&jwks.json).expect("JSON");
     for key in jwks["keys"].as_array().expect("keys") {
         assert_eq!(key["alg"], "RS256", "VA-15: every published key names its one algorithm");

@@ -1,11 +1,13 @@
 //! The program as people and supervisors run it.
 
 mod audit_lines;
+mod backup;
 mod bad_input;
 mod bench;
 mod browser_sessions;
 mod commands;
 mod custom_claims;
+mod doctor;
 mod import;
 mod killed;
 mod oauth_calls;

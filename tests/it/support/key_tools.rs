@@ -14,12 +14,18 @@ use tokenward::{
         generate::{KeyBits, generate},
         key_directory::KeyringError,
         keyring::{Keyring, TokenLives},
+        live_keys::{KeyFolders, LiveKeys},
         workers::{WorkerSettings, Workers},
     },
-    domain::clock::SystemClock,
+    domain::{
+        clock::{SystemClock, Timestamp},
+        id::KeyId,
+        keys::file_name,
+        revocation::RevokedKeys,
+    },
 };
 
-use super::skip::has_tool;
+use super::{determinism::START, skip::has_tool};
 
 /// The lifetimes that tests use.
 pub(crate) const LIVES: TokenLives =
@@ -93,6 +99,25 @@ impl Bench {
     pub(crate) fn put(&self, name: &str, contents: &[u8]) {
         fs::write(self.path(name), contents).expect("writable");
         set_mode(&self.path(name), 0o600);
+    }
+
+    /// Makes an access key that signs from `instant`.
+    pub(crate) fn access_key(&self, instant: Timestamp) -> KeyId {
+        let name = file_name(instant).expect("a usual year");
+        generate(&self.path("access"), &name, KeyBits::Rsa2048).expect("a key")
+    }
+
+    pub(crate) fn folders(&self) -> KeyFolders {
+        KeyFolders { access: self.path("access"), refresh: self.path("refresh") }
+    }
+
+    /// Loads both directories, to be followed, and the place where keys are
+    /// revoked.
+    pub(crate) fn follow(&self) -> (LiveKeys, Arc<RevokedKeys>) {
+        let revoked = Arc::new(RevokedKeys::default());
+        let seen = Arc::clone(&revoked);
+        let keys = LiveKeys::load(self.folders(), LIVES, seen, workers(), START);
+        (keys.expect("usable"), revoked)
     }
 
     /// Loads both directories.
