@@ -135,6 +135,14 @@ impl Fixture {
         }
     }
 
+    /// As if these entries of the log had been swept away.
+    pub(super) async fn lose_entries_before(&self, seq: i64) {
+        match &self.memory {
+            Some(memory) => memory.inspect(|state| state.log.retain(|place, _| *place >= seq)),
+            None => self.raw(&format!("DELETE FROM revocations WHERE seq < {seq}")).await,
+        }
+    }
+
     /// Runs SQL on a connection of its own, beside the store.
     pub(super) async fn raw(&self, sql: &str) {
         beside::run(self.url.expose_secret(), sql).await;

@@ -2,14 +2,15 @@
 
 use tokenward::{
     domain::{
-        account::{Account, Role},
+        account::{Account, NewAccount, Role},
         error::Refusal,
         id::UserId,
         identifier::Identifier,
         revocation::{Reason, Revocation, Target},
     },
     store::port::{
-        CreateUser, EndUser, RevokeTarget, Rotated, UpdateUser, UserEnded, UserEnding, UserUpdated,
+        CreateUser, EndUser, RevokeTarget, Rotated, UpdateUser, UserEnded, UserEnding, UserQuery,
+        UserUpdated,
     },
 };
 
@@ -25,10 +26,11 @@ on_every_store! {
     the_last_of_a_role_keeps_it
     a_deleted_user_takes_everything_along
     nobody_is_neither_changed_nor_ended
+    users_are_found_by_role_and_state
 }
 
 /// An update that changes nothing yet.
-fn update(id: UserId) -> UpdateUser {
+pub(super) fn update(id: UserId) -> UpdateUser {
     UpdateUser {
         id,
         revision: None,
@@ -47,7 +49,7 @@ fn role(text: &str) -> Role {
     Role::parse(text).unwrap()
 }
 
-fn named(text: &str) -> (&'static str, Option<Identifier>) {
+pub(super) fn named(text: &str) -> (&'static str, Option<Identifier>) {
     let identifier = Identifier::parse(text).unwrap();
     (identifier.kind(), Some(identifier))
 }
@@ -201,4 +203,26 @@ async fn nobody_is_neither_changed_nor_ended(fixture: &Fixture) {
         assert!(matches!(ended, UserEnded::NotFound));
     }
     assert_eq!(fixture.store.look(0).await.unwrap().head.seq, 0, "no place in the log is lost");
+}
+
+/// To a pattern of SQL, `_` stands for any character.
+async fn users_are_found_by_role_and_state(fixture: &Fixture) {
+    let mut ids = Vec::new();
+    for (name, of) in [("a", "a_b"), ("b", "axb"), ("c", "a_b"), ("d", "a_b.c")] {
+        let roles = vec![role("reader"), role(of)];
+        let new = new_user(NewAccount { roles, ..new_account(name) }, START);
+        ids.push(new.account.id);
+        fixture.store.create_user(new).await.unwrap();
+    }
+    fixture.disable(ids[2], at(1)).await.unwrap();
+    let find = async |with: Option<&str>, disabled| {
+        let query = UserQuery { role: with.map(role), disabled, ..UserQuery::all(None, 9) };
+        let found = fixture.store.users(query).await.unwrap();
+        found.into_iter().map(|account| account.id).collect::<Vec<_>>()
+    };
+    assert_eq!(find(Some("a_b"), None).await, [ids[0], ids[2]]);
+    assert_eq!(find(Some("a_b"), Some(false)).await, [ids[0]]);
+    assert_eq!(find(Some("reader"), Some(true)).await, [ids[2]]);
+    assert_eq!(find(None, Some(false)).await, [ids[0], ids[1], ids[3]]);
+    assert_eq!(find(Some("b"), None).await, []);
 }
