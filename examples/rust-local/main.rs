@@ -37,10 +37,12 @@ fn articles(verifier: &Verifier) -> anyhow::Result<Router> {
     let list = get(list).layer(verifier.http_layer(needed(&[]))?);
     let add = post(add).layer(verifier.http_layer(needed(&["articles:write"]))?);
     let verifier = verifier.clone();
-    let ready = get(async move || match verifier.is_ready() {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    });
+    let ready =
+        get(
+            async move || {
+                if verifier.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+            },
+        );
     Ok(Router::new().route("/articles", list.merge(add)).route("/ready", ready))
 }
 

@@ -286,14 +286,23 @@ fn not_ready(fault: &str) -> AuthError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::domain::{clock::Clock, id::SessionId, revocation::Revocation};
+    use std::{
+        io::{Read as _, Seek as _},
+        sync::atomic::{AtomicI64, AtomicU64},
+    };
 
-    /// The wall clock stands wherever it is set; the other one goes by itself.
+    use super::*;
+    use crate::domain::{
+        clock::Clock,
+        id::SessionId,
+        revocation::{Reason, Revocation},
+    };
+
+    /// Two clocks that are set by hand, each for itself.
     #[derive(Default)]
     struct TwoClocks {
-        wall: std::sync::atomic::AtomicI64,
-        monotonic: std::sync::atomic::AtomicU64,
+        wall: AtomicI64,
+        monotonic: AtomicU64,
     }
 
     impl TwoClocks {
@@ -320,7 +329,7 @@ mod tests {
             target: Target::Session(SessionId::new(Uuid::from_u128(seq.unsigned_abs().into()))),
             expires_at: None,
             at: Timestamp::from_seconds(1),
-            reason: crate::domain::revocation::Reason::Logout,
+            reason: Reason::Logout,
             actor: String::new(),
         };
         Update {
@@ -362,6 +371,37 @@ mod tests {
         assert!(knowledge.read(|_, _| ()).is_ok(), "60 s");
         clock.set(1_059, 58);
         assert!(knowledge.read(|_, _| ()).is_err(), "61 s");
+    }
+
+    #[test]
+    fn growing_stale_is_one_line_and_so_is_being_fresh_again() {
+        let (knowledge, clock) = knowledge();
+        let log = Arc::new(tempfile::tempfile().expect("a file"));
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .without_time()
+            .with_writer(Arc::clone(&log))
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            knowledge.look_at_age();
+            clock.set(1_100, 100);
+            for _ in 0..3 {
+                assert!(knowledge.read(|_, _| ()).is_err());
+            }
+            assert!(knowledge.extend(&update(2, true)));
+            knowledge.look_at_age();
+            knowledge.look_at_age();
+        });
+        let (mut log, mut text) = (log.as_ref(), String::new());
+        log.rewind().expect("a file");
+        log.read_to_string(&mut text).expect("UTF-8");
+        let lines: Vec<_> = text.lines().collect();
+        let [begins, ends] = lines.as_slice() else { panic!("{text}") };
+        assert!(
+            begins.contains("ERROR") && begins.contains("no token is judged age=102s"),
+            "{text}"
+        );
+        assert!(ends.contains("INFO") && ends.contains("fresh again age=2s"), "{text}");
     }
 
     #[test]

@@ -126,7 +126,7 @@ pub(super) fn in_stream(error: &AuthError, request_id: &str) -> Status {
 }
 
 /// The reason of a status that is complete, as [`in_stream`] makes them.
-pub fn said(status: &Status) -> Option<String> {
+pub(crate) fn said(status: &Status) -> Option<String> {
     let details = status.get_error_details();
     let info = details.error_info().filter(|info| info.domain == DOMAIN)?;
     Some(info.reason.clone())

@@ -2,7 +2,7 @@
 
 import grpc
 from articles import Articles, tokenward
-from asking import ask
+from asking import ask, bearer
 from processes import PATIENCE, ROOT, App, Case
 from tokenward.auth.v1 import auth_pb2
 
@@ -33,6 +33,16 @@ class RustLocal(Articles, Case):
         status = 403 if reason == "WRONG_AUDIENCE" else 401
         self.challenged(answer, status, 'error="invalid_token"')
         self.assertEqual(answer.headers["x-auth-reason"], reason)
+
+    def test_no_token_is_asked_for_one(self):
+        for headers, error in (
+            ({}, False),
+            ({"authorization": "Basic YTpi"}, False),
+            (bearer(""), True),
+        ):
+            answer = ask(f"{self.app.url}/articles", **headers)
+            self.challenged(answer, 401)
+            self.assertEqual("error=" in answer.headers["www-authenticate"], error, headers)
 
     def test_s2_4_a_revoked_token_is_refused_by_whoever_asks(self):
         token = self.tokens.access_token

@@ -20,13 +20,18 @@ use tokenward::{
         verify::Question,
     },
 };
-use tonic::async_trait;
+use tonic::{
+    async_trait,
+    transport::{Certificate, ClientTlsConfig, Endpoint, Identity},
+};
 
 use super::{access, any, endpoint, options, ready, revoke, until, usual, verifier, world};
 use crate::{
     on_both_engines,
     support::{
+        authority::{Authority, client},
         served::{PATIENCE, Served},
+        tls::SelfSigned,
         world::{Engine, World},
     },
 };
@@ -189,6 +194,35 @@ async fn where_only_known_callers_may_watch_the_verifier_is_one() {
         ready(&Verifier::new(endpoint(served.grpc), options)).await;
     }
     assert!(!nobody.is_ready(), "it began before the others");
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_is_the_endpoints() {
+    let (own, authority) = (SelfSigned::new(), Authority::new("ours"));
+    let named = |settings: &mut Settings| {
+        usual(settings);
+        let ca = settings.data_dir.join("ca.pem");
+        std::fs::write(&ca, authority.pem()).expect("a file");
+        settings.tls.certificate = Some(own.certificate());
+        settings.tls.key = Some(own.key());
+        settings.tls.client_ca = Some(ca);
+        settings.verify.callers = VerifyCallers::Known;
+        settings.verify.certificates = vec!["admin.example".to_owned()];
+    };
+    let served = World::with(Engine::Sqlite, named).await.unwrap().serve().await;
+    let trusted = std::fs::read(own.certificate()).expect("a certificate");
+    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(trusted));
+    let (chain, key) = authority.issue(&client(1)).pem();
+    let with_certificate = tls.clone().identity(Identity::from_pem(chain, key));
+    let verifier = |tls: ClientTlsConfig| {
+        let url = format!("https://{}", served.grpc);
+        let endpoint = Endpoint::from_shared(url).unwrap().tls_config(tls).unwrap();
+        Verifier::new(endpoint, options(served.clock.clone()))
+    };
+    let nobody = verifier(tls);
+    ready(&verifier(with_certificate)).await;
+    assert!(!nobody.is_ready(), "it began before the other");
     served.stop().await;
 }
 
