@@ -29,7 +29,7 @@ use crate::{
         workers::Workers,
     },
     domain::{
-        clock::{Clock, SystemClock},
+        clock::{Clock, SystemClock, Timestamp},
         entropy::{Entropy, EntropyError, random_uuid},
         error::chain,
         policy::Policy,
@@ -37,7 +37,11 @@ use crate::{
     },
     grpc::{self, Surface},
     http,
-    listener::{self, tls},
+    listener::{
+        self,
+        tls::{self, LiveTls},
+    },
+    pace::Pace,
     service::{
         Auth, Parts,
         follow::Follower,
@@ -49,7 +53,7 @@ use crate::{
         self, ConnectError,
         port::{Claim, Instance, Store, StoreError},
     },
-    telemetry::metrics::{Metrics, RevocationKnowledge},
+    telemetry::metrics::{Metrics, RevocationKnowledge, TlsKnowledge},
 };
 
 pub use options::connection_limits;
@@ -220,7 +224,7 @@ pub async fn migrate(settings: &Settings) -> Result<Vec<&'static str>, StartErro
 
 /// Can the configured certificate and its key be used?
 pub fn check_tls(settings: &Settings) -> Result<(), StartError> {
-    tls_config(settings).map(|_| ())
+    live_tls(settings).map(|_| ())
 }
 
 /// A server whose sockets are bound and that does not answer yet.
@@ -231,13 +235,13 @@ pub struct Server {
     /// `None`: administration shares the listener of gRPC.
     admin: Option<TcpListener>,
     http: TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Arc<LiveTls>>,
 }
 
 impl Server {
     /// Binds the sockets.
     pub async fn bind(settings: Settings, core: Core) -> Result<Self, StartError> {
-        let tls = tls_config(&settings)?;
+        let tls = live_tls(&settings)?;
         let grpc = bind("grpc.listen", settings.grpc.listen).await?;
         let admin = match settings.admin.listen {
             address if address == settings.grpc.listen => None,
@@ -274,6 +278,11 @@ impl Server {
         let (background, closing) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = JoinSet::new();
         spawn_background(&mut tasks, &core, &settings, &background);
+        if let Some(tls) = &tls {
+            // From here on SIGHUP ends nothing.
+            let pace = Pace::new(settings.tls.poll_interval.0);
+            follow_tls(&mut tasks, &core, tls, pace, &background);
+        }
 
         let grpc_app = |surface| {
             let readiness = Arc::clone(&core.readiness);
@@ -342,6 +351,19 @@ fn spawn_background(
     };
     let readiness = Arc::clone(&core.readiness);
     tasks.spawn(sweep::run(store(), clock, readiness, rules, stop.clone()));
+}
+
+fn follow_tls(
+    tasks: &mut JoinSet<()>,
+    core: &Core,
+    tls: &Arc<LiveTls>,
+    pace: Pace,
+    stop: &CancellationToken,
+) {
+    let clock = || Arc::clone(&core.environment.clock);
+    let (known, now) = (Arc::clone(tls), clock());
+    core.metrics.tls(move || tls_knowledge(&known, now.now()));
+    tasks.spawn(Arc::clone(tls).watch(clock(), pace, stop.clone()));
 }
 
 async fn claim(
@@ -413,9 +435,14 @@ fn passwords(
     Ok(Argon2Passwords::new(params, Arc::clone(&environment.entropy), workers)?)
 }
 
-fn tls_config(settings: &Settings) -> Result<Option<Arc<rustls::ServerConfig>>, StartError> {
+fn live_tls(settings: &Settings) -> Result<Option<Arc<LiveTls>>, StartError> {
     let Some(files) = tls_files(settings) else { return Ok(None) };
-    tls::load(&files).map(Some).map_err(|error| StartError::Tls(chain(&error)))
+    let tls = LiveTls::load(files).map_err(|error| StartError::Tls(chain(&error)))?;
+    Ok(Some(Arc::new(tls)))
+}
+
+fn tls_knowledge(tls: &LiveTls, now: Timestamp) -> TlsKnowledge {
+    TlsKnowledge { faulty: tls.is_faulty(), left: tls.not_after().map(|until| until.since(now)) }
 }
 
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

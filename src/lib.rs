@@ -26,6 +26,7 @@
 //! | [`listener`] | accepted connections: TLS, limits, draining |
 //! | [`audit_lines`] | the audit log, as lines among the logs |
 //! | [`backup`] | keys and the embedded database in one file |
+//! | [`pace`] | when files that may have changed are looked at again |
 //! | [`peers`] | how much one peer may take of what there is |
 //! | [`config`] | every setting with its default and bounds |
 //! | [`app`] | puts the parts together; the only place that names concrete adapters |
@@ -50,6 +51,7 @@ pub mod gateway;
 pub mod grpc;
 pub mod http;
 pub mod listener;
+pub mod pace;
 pub mod peers;
 pub mod service;
 pub mod store;

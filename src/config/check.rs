@@ -73,6 +73,7 @@ impl Check {
         let cookie = s.browser.cookie_lifetime;
         self.span("browser.cookie_lifetime", cookie, mins(1), days(1));
         self.span("browser.renewal_wait", s.browser.renewal_wait, millis(10), secs(5));
+        self.span("tls.poll_interval", s.tls.poll_interval, millis(100), mins(60));
         self.span("tls.handshake_timeout", s.tls.handshake_timeout, millis(100), mins(1));
         self.connection_bounds(s);
         self.token_bounds(s);

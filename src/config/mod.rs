@@ -350,6 +350,12 @@ pub struct TlsSettings {
     #[config(env = "TOKENWARD_TLS_CLIENT_CRL")]
     pub client_crl: Option<PathBuf>,
 
+    /// Time between two looks at the contents of these files. SIGHUP causes
+    /// one at once.
+    /// Range: 100ms to 1h.
+    #[config(env = "TOKENWARD_TLS_POLL_INTERVAL", default = "10s")]
+    pub poll_interval: Span,
+
     /// How long a handshake may take.
     /// Range: 100ms to 1m.
     #[config(env = "TOKENWARD_TLS_HANDSHAKE_TIMEOUT", default = "5s")]

@@ -1,18 +1,15 @@
-//! Following the key directories while the server runs.
-//!
-//! Looking at the contents at a fixed pace is the truth: it misses nothing on
-//! any file system. SIGHUP only brings the next look forward.
+//! Following the key directories while the server runs, at the [`Pace`] of
+//! everything that is followed.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     key_directory::KeyringError,
     live_keys::{LiveKeys, Reload},
 };
-use crate::domain::clock::Clock;
+use crate::{domain::clock::Clock, pace::Pace};
 
 /// Looks at the directories each `interval`, and at SIGHUP, until told to stop.
 pub async fn watch(
@@ -21,15 +18,9 @@ pub async fn watch(
     interval: Duration,
     stop: CancellationToken,
 ) {
-    let mut hangup = hangup();
+    let mut pace = Pace::new(interval);
     let mut told = None;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(interval) => {}
-            // Any number of signals that come during a look are one.
-            () = hung_up(&mut hangup) => tracing::info!("SIGHUP: looking at the keys"),
-        }
+    while stop.run_until_cancelled(pace.next()).await.is_some() {
         let (looking, clock) = (Arc::clone(&keys), Arc::clone(&clock));
         let look = tokio::task::spawn_blocking(move || looking.reload(clock.now()));
         match look.await {
@@ -58,20 +49,5 @@ fn tell(outcome: Reload, told: Option<&KeyringError>) -> Option<KeyringError> {
             }
             None
         }
-    }
-}
-
-fn hangup() -> Option<Signal> {
-    let listening = signal(SignalKind::hangup());
-    listening.inspect_err(|error| tracing::warn!(%error, "cannot listen for SIGHUP")).ok()
-}
-
-async fn hung_up(hangup: &mut Option<Signal>) {
-    let received = match hangup {
-        Some(signal) => signal.recv().await,
-        None => None,
-    };
-    if received.is_none() {
-        std::future::pending::<()>().await;
     }
 }

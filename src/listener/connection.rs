@@ -25,7 +25,7 @@ use tower::{Service, ServiceExt as _};
 use super::{
     limits::ConnectionLimits,
     opening::Opening,
-    tls::peer_names,
+    tls::{LiveTls, peer_names},
     unread::{Answer, Unread},
 };
 use crate::peers::PeerNames;
@@ -44,7 +44,7 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What all connections of a listener share.
 #[derive(Clone)]
 pub(super) struct Connections {
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) tls: Option<Arc<LiveTls>>,
     pub(super) app: Router,
     pub(super) limits: Arc<ConnectionLimits>,
     /// Calls in flight may finish.
@@ -69,9 +69,10 @@ impl Connections {
         // Nagle's algorithm would hold small answers back for 40 ms. A socket
         // that takes no options is dead, and will say so when it is read.
         let _ = stream.set_nodelay(true);
-        let Some(acceptor) = self.tls.clone() else {
+        let Some(tls) = &self.tls else {
             return self.speak(stream, peer, PeerNames::default()).await;
         };
+        let acceptor = TlsAcceptor::from(tls.current());
         let handshake = timeout(self.limits.tls_handshake_timeout, acceptor.accept(stream));
         match self.shutdown.run_until_cancelled(handshake).await {
             Some(Ok(Ok(stream))) => {

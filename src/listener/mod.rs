@@ -17,7 +17,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use limits::ConnectionLimits;
@@ -27,6 +26,7 @@ use crate::peers::PeerNames;
 use crate::peers::Quota;
 
 use connection::Connections;
+use tls::LiveTls;
 
 /// How long to wait after the system could not hand out a socket (EMFILE and
 /// its like); the connection stays in the kernel's queue meanwhile.
@@ -47,7 +47,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// deadline is cut. Returns when no connection is left.
 pub async fn serve(
     listener: TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Arc<LiveTls>>,
     app: Router,
     limits: ConnectionLimits,
     shutdown: CancellationToken,
@@ -57,7 +57,7 @@ pub async fn serve(
     let peers = Quota::new(limits.max_connections, limits.max_connections_per_peer);
     let drain_deadline = limits.drain_deadline;
     let mut connections = Connections {
-        tls: tls.map(TlsAcceptor::from),
+        tls,
         app: app.with_state(()),
         limits: Arc::new(limits),
         shutdown: shutdown.clone(),

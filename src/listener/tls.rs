@@ -3,6 +3,7 @@
 
 mod clients;
 mod leaf;
+mod live;
 
 use std::{
     fs::File,
@@ -21,8 +22,11 @@ use rustls::{
     server::{NoServerSessionStorage, WebPkiClientVerifier},
 };
 
+use crate::domain::clock::Timestamp;
+
 pub(super) use clients::peer_names;
 pub use leaf::Leaf;
+pub use live::{LiveTls, Reload};
 
 /// Where everything is read from.
 #[derive(Clone, Debug)]
@@ -62,6 +66,16 @@ pub enum TlsError {
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+    },
+    /// The certificate is not good yet, or not any more.
+    #[error("{} is good from {from} until {until}", path.display())]
+    OutOfTime {
+        /// The file.
+        path: PathBuf,
+        /// From when on it is good.
+        from: Timestamp,
+        /// Until when it is good.
+        until: Timestamp,
     },
     /// The file has no authority in it, or a broken one.
     #[error("{} must hold certificates of authorities in PEM form", .0.display())]

@@ -38,6 +38,7 @@ pub struct Metrics {
     workers: WorkerMetrics,
     revocations: RevocationCollector,
     keys: KeyCollector,
+    tls: TlsCollector,
 }
 
 impl Metrics {
@@ -55,13 +56,21 @@ impl Metrics {
         registry.register_collector(Box::new(revocations.clone()));
         let keys = KeyCollector::default();
         registry.register_collector(Box::new(keys.clone()));
-        Self { registry, workers, revocations, keys }
+        let tls = TlsCollector::default();
+        registry.register_collector(Box::new(tls.clone()));
+        Self { registry, workers, revocations, keys, tls }
     }
 
     /// Asks `known`, whenever somebody reads the metrics, how the keys are.
     pub fn keys(&self, known: impl Fn() -> KeyKnowledge + Send + Sync + 'static) {
         // Who came first stays: a process has one set of keys.
         drop(self.keys.0.set(Box::new(known)));
+    }
+
+    /// Asks `known`, whenever somebody reads the metrics, how the certificate is.
+    pub fn tls(&self, known: impl Fn() -> TlsKnowledge + Send + Sync + 'static) {
+        // Who came first stays: all listeners have the same.
+        drop(self.tls.0.set(Box::new(known)));
     }
 
     /// Asks `known`, whenever somebody reads the metrics, what this process knows
@@ -185,6 +194,43 @@ impl Collector for KeyCollector {
         let help = "How many keys are published that do not sign yet.";
         let standby = sets.map(|(purpose, set)| (purpose, gauged(set.standby)));
         by_purpose(&mut encoder, "keys_standby", help, None, standby)
+    }
+}
+
+/// How the certificate of the listeners is at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsKnowledge {
+    /// Is there a fault in the files, so that what is in use is older?
+    pub faulty: bool,
+    /// How long it is good still; zero when it has expired, `None` when that is
+    /// not known.
+    pub left: Option<Duration>,
+}
+
+type KnownTls = dyn Fn() -> TlsKnowledge + Send + Sync;
+
+#[derive(Clone, Default)]
+struct TlsCollector(Arc<OnceLock<Box<KnownTls>>>);
+
+impl fmt::Debug for TlsCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsCollector").finish_non_exhaustive()
+    }
+}
+
+impl Collector for TlsCollector {
+    /// Without TLS there is nothing to expire, so that one rule for alarms will
+    /// do.
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let known = self.0.get().map(|known| known());
+        let faulty = known.is_some_and(|known| known.faulty);
+        let help =
+            "Is there a fault in the TLS files, so that the former ones stay in use? 1 or 0.";
+        gauge(&mut encoder, "tls_reload_faulty", help, None, i64::from(faulty))?;
+        let left = known.and_then(|known| known.left);
+        let left = left.map_or(f64::INFINITY, |left| left.as_secs_f64());
+        let help = "How long the certificate in use is good still; infinite without TLS.";
+        gauge(&mut encoder, "tls_certificate_left", help, Some(&Unit::Seconds), left)
     }
 }
 

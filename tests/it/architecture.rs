@@ -13,7 +13,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         &[SQL, GRPC, HTTP, JOSE, CRYPTO, RSA],
     ),
     ("store", &["audit_lines", "domain"], &[GRPC, HTTP, JOSE, CRYPTO, RSA]),
-    ("crypto", &["domain", "telemetry"], &[SQL, GRPC, HTTP]),
+    ("crypto", &["domain", "pace", "telemetry"], &[SQL, GRPC, HTTP]),
     ("grpc", &["arrival", "domain", "gateway", "peers", "service"], &[SQL, JOSE, CRYPTO, RSA]),
     (
         "http",
@@ -22,9 +22,10 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("gateway", &["arrival", "domain", "service"], &[SQL, GRPC, RUNTIME, JOSE, CRYPTO, RSA]),
     ("arrival", &["domain", "service"], &[SQL, GRPC, RUNTIME, JOSE, CRYPTO, RSA]),
-    ("listener", &["domain", "peers"], &[SQL, GRPC, JOSE, CRYPTO, RSA]),
+    ("listener", &["domain", "pace", "peers"], &[SQL, GRPC, JOSE, CRYPTO, RSA]),
     ("audit_lines", &["domain"], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA]),
     ("backup", &["crypto", "domain"], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA]),
+    ("pace", &[], &[SQL, GRPC, HTTP, JOSE, CRYPTO, RSA]),
     ("peers", &[], &[SQL, GRPC, HTTP, RUNTIME, JOSE, CRYPTO, RSA]),
     ("config", &["domain"], &[SQL, GRPC, HTTP, JOSE, CRYPTO, RSA]),
     (

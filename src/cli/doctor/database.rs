@@ -99,7 +99,8 @@ fn clocks(apart: Duration) -> Finding {
 /// else to write to.
 fn permissions(file: &Path) -> Option<Finding> {
     let mode = |path: &Path| Some(path.metadata().ok()?.permissions().mode() & 0o777);
-    let folder = file.parent()?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let (of_file, of_folder) = (mode(file)?, mode(folder)?);
     if of_file & 0o077 != 0 {
         let what = format!("{} is open to others (mode {of_file:03o})", file.display());

@@ -4,6 +4,7 @@ use std::{fs, sync::Arc};
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use rustix::process::Signal;
 use rustls::ALL_VERSIONS;
 use tokenward::grpc::pb::admin::{ListKeysRequest, key_service_client::KeyServiceClient};
 use tokio::{
@@ -14,13 +15,15 @@ use tonic::{Code, transport::Endpoint};
 
 use crate::support::{
     authority::{Authority, client, self_signed},
-    command::Finished,
+    command::{Finished, PATIENCE},
     program::Program,
     tls::{Identity, SelfSigned, shake_hands},
 };
 
 const REQUEST: &[u8] =
     b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+const METRICS: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_listeners_speak_tls_and_nothing_else() {
@@ -136,5 +139,54 @@ async fn ad_11_certificates_administer_by_their_names() {
     assert!(list(Some(&self_signed(&client(3)))).await.is_err(), "nobody vouches for it");
     let stranger = Authority::new("theirs").issue(&client(4));
     assert!(list(Some(&stranger)).await.is_err(), "somebody else does");
+    server.stop();
+}
+
+/// Who connects is shown the renewed certificate; who is connected stays; and
+/// what cannot be used changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn renewed_certificates_are_shown_and_bad_ones_change_nothing() {
+    let (own, next) = (SelfSigned::new(), SelfSigned::new());
+    let program = Program::new()
+        .with_cheap_hashes()
+        .set("tls.certificate", own.certificate().to_str().expect("UTF-8"))
+        .set("tls.key", own.key().to_str().expect("UTF-8"))
+        // Only SIGHUP causes a look.
+        .set("tls.poll_interval", "1h")
+        .with_keys();
+    let server = program.start();
+    let connect = async || TcpStream::connect(server.http).await.expect("the server accepts");
+    let mut old = own.connect(connect().await, &["http/1.1"]).await;
+    for (from, to) in [(next.certificate(), own.certificate()), (next.key(), own.key())] {
+        let new = to.with_extension("new");
+        fs::copy(from, &new).expect("copied");
+        fs::rename(new, to).expect("renamed");
+    }
+    server.signal(Signal::HUP);
+    let trusts_next = Arc::new(next.client(None, ALL_VERSIONS));
+    let renewed = async {
+        while shake_hands(&trusts_next, connect().await).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, renewed).await.expect("the new one is shown");
+    old.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
+    let mut answer = [0; 15];
+    old.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+
+    fs::write(own.key(), "no key").expect("written");
+    server.signal(Signal::HUP);
+    let refused = async {
+        while !server.log().contains("the TLS files cannot be reloaded") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.expect("said");
+    let mut stream = next.connect(connect().await, &["http/1.1"]).await;
+    stream.write_all(METRICS).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("UTF-8");
+    assert!(answer.contains("\ntokenward_tls_reload_faulty 1\n"), "{answer}");
     server.stop();
 }

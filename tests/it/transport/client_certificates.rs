@@ -11,7 +11,7 @@ use rustls::{
 };
 use tempfile::TempDir;
 use tokenward::{
-    listener::tls::{TlsFiles, load},
+    listener::tls::{LiveTls, TlsFiles},
     peers::PeerNames,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -49,7 +49,8 @@ impl Setting {
             names.iter().collect::<Vec<_>>().join(" ")
         };
         let app = Router::new().route("/", get(names));
-        let server = Server::start_with(app, limits(), Some(load(&files).unwrap())).await;
+        let tls = Arc::new(LiveTls::load(files).unwrap());
+        let server = Server::start_with(app, limits(), Some(tls)).await;
         Self { server, own, _folder: folder }
     }
 

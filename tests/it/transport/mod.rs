@@ -16,7 +16,7 @@ use confique::Config as _;
 use tokenward::{
     app,
     config::Settings,
-    listener::{self, ConnectionLimits},
+    listener::{self, ConnectionLimits, tls::LiveTls},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
@@ -48,11 +48,7 @@ impl Server {
         Self::start_with(app, limits, None).await
     }
 
-    async fn start_with(
-        app: Router,
-        limits: ConnectionLimits,
-        tls: Option<Arc<rustls::ServerConfig>>,
-    ) -> Self {
+    async fn start_with(app: Router, limits: ConnectionLimits, tls: Option<Arc<LiveTls>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();

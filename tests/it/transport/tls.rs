@@ -1,7 +1,9 @@
 //! TLS on accepted connections.
 
+use std::sync::Arc;
+
 use axum::{Router, routing::get};
-use tokenward::listener::{ConnectionLimits, tls::load};
+use tokenward::listener::{ConnectionLimits, tls::LiveTls};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -20,7 +22,7 @@ struct Setting {
 impl Setting {
     async fn new(limits: ConnectionLimits) -> Self {
         let own = SelfSigned::new();
-        let config = load(&own.files()).unwrap();
+        let config = Arc::new(LiveTls::load(own.files()).unwrap());
         let app = Router::new().route("/", get(async || "fine"));
         Self { server: Server::start_with(app, limits, Some(config)).await, own }
     }
