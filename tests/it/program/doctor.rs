@@ -15,11 +15,18 @@ use crate::support::{
     tls::SelfSigned,
 };
 
+/// Longer than any answer takes, on the slowest machine.
+const PATIENT: &str = "1m";
+
 /// A program whose issuer is the address of its own HTTP listener.
 fn program() -> Program {
     let http = format!("127.0.0.1:{}", free_port());
     let issuer = format!("http://{http}");
-    Program::new().with_cheap_hashes().set("http.listen", &http).set("issuer", &issuer)
+    Program::new()
+        .with_cheap_hashes()
+        .set("database.acquire_timeout", PATIENT)
+        .set("http.listen", &http)
+        .set("issuer", &issuer)
 }
 
 struct Diagnosis {
@@ -30,8 +37,13 @@ struct Diagnosis {
 
 impl Diagnosis {
     fn of(program: &Program, arguments: &[&str]) -> Self {
+        Self::within(PATIENT, program, arguments)
+    }
+
+    /// Answers over the network may take this long.
+    fn within(timeout: &str, program: &Program, arguments: &[&str]) -> Self {
         let Finished { code, stdout, stderr } =
-            program.run(&[&["doctor", "--json"], arguments].concat());
+            program.run(&[&["doctor", "--json", "--timeout", timeout], arguments].concat());
         let finding = |line: &str| {
             let finding: Value = serde_json::from_str(line).expect("JSON");
             let text = |name: &str| finding[name].as_str().expect("a text").to_owned();
@@ -176,7 +188,7 @@ fn addresses_that_others_hold_are_named() {
     let address = other.local_addr().expect("bound").to_string();
     for setting in ["http.listen", "grpc.listen", "admin.listen"] {
         let program = program().with_keys().set(setting, &address);
-        let found = Diagnosis::of(&program, &["--timeout", "200ms"]);
+        let found = Diagnosis::within("200ms", &program, &[]);
         found.has("error", "ports", &format!("{setting}: something else listens"));
     }
     let program = program().with_keys().set("http.listen", "192.0.2.1:8080");
