@@ -195,6 +195,30 @@ fn addresses_that_others_hold_are_named() {
     finds(&program, "error", "ports", "http.listen: nobody can listen");
 }
 
+/// The file of a revoked key stays, and no server shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_is_missed_by_nobody() {
+    let program = program().with_keys();
+    let standby = ["keys", "generate", "--purpose", "access", "--signs-from"];
+    program.run(&[&standby[..], &["2999-01-01T00:00:00Z"]].concat()).success();
+    let server = program.serve();
+    let listed = program.run(&["keys", "list", "--json"]).success();
+    let keys = listed.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let mut standby = keys.filter(|key| key["state"] == "standby");
+    let standby = standby.next().expect("the new key")["kid"].as_str().expect("a kid").to_owned();
+    let url = format!("sqlite:{}", program.data_dir().join("tokenward.db").display());
+    let revoke = format!(
+        "BEGIN IMMEDIATE; UPDATE revocation_head SET seq = seq + 1; \
+         INSERT INTO revocations SELECT seq, '9a849ad0-bdad-4714-bc59-4c1c4ea07798', 'key', \
+         '{standby}', NULL, NULL, 0, 'OPERATOR', 'operator' FROM revocation_head; COMMIT"
+    );
+    beside::run(&url, &revoke).await;
+    // The server reads its log a moment later.
+    let agrees = (0..100).any(|_| Diagnosis::of(&program, &[]).code == 0);
+    assert!(agrees, "{:#?}", Diagnosis::of(&program, &[]).findings);
+    server.stop();
+}
+
 /// The address leads to another server: of another name, or with other keys.
 #[test]
 fn an_issuer_that_is_somebody_else_is_found() {
