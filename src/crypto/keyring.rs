@@ -91,7 +91,8 @@ impl Keyring {
     /// The same keys, of which these are revoked: they are not shown and do not
     /// sign. Their tokens are still known as ours, so that it can be said why
     /// they are refused.
-    pub(super) fn with_revoked(&self, revoked: Arc<HashSet<KeyId>>) -> Self {
+    #[must_use]
+    pub fn with_revoked(&self, revoked: Arc<HashSet<KeyId>>) -> Self {
         let (access, refresh) = (self.access.clone(), self.refresh.clone());
         Self::new(access, refresh, self.lives, revoked, Arc::clone(&self.workers))
     }

@@ -1,6 +1,8 @@
 //! Looking at a database without changing anything: not its rows, and not its
 //! schema.
 
+use std::collections::HashSet;
+
 use secrecy::SecretString;
 use sqlx::{Connection as _, Postgres, Sqlite, migrate::Migrate};
 use uuid::Uuid;
@@ -12,11 +14,11 @@ use super::{
     migrate::{self, POSTGRES, SQLITE, Scripts},
     port::StoreError,
     postgres,
-    rows::log_head,
+    rows::{Fields, log_head},
     sql, sqlite,
     unit::Unit,
 };
-use crate::domain::clock::Timestamp;
+use crate::domain::{clock::Timestamp, id::KeyId};
 
 /// What a look at a database has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Inspection {
     pub issuer: Option<String>,
     /// Which log it has; `None` in a database without one.
     pub epoch: Option<Uuid>,
+    /// The keys that its log says are revoked.
+    pub revoked_keys: HashSet<KeyId>,
     /// Its clock, if that is not this machine's.
     pub time: Option<Timestamp>,
 }
@@ -76,10 +80,21 @@ where
     let mut unit = Unit::<DB>::new(connection, |_| [0; 32]);
     let time = instance::database_time(&mut unit).await?;
     if missing.len() == scripts.len() {
-        return Ok(Inspection { missing, issuer: None, epoch: None, time });
+        let revoked_keys = HashSet::new();
+        return Ok(Inspection { missing, issuer: None, epoch: None, revoked_keys, time });
     }
     let issuer = instance::owner(&mut unit).await?.map(|(issuer, _)| issuer);
     let head = unit.query(sql::SELECT_HEAD).optional().await?;
     let epoch = head.map(|row| log_head::<DB>(&row)).transpose()?.map(|head| head.epoch);
-    Ok(Inspection { missing, issuer, epoch, time })
+    let revoked_keys = revoked_keys(&mut unit).await?;
+    Ok(Inspection { missing, issuer, epoch, revoked_keys, time })
+}
+
+async fn revoked_keys<DB: Engine>(unit: &mut Unit<'_, DB>) -> Result<HashSet<KeyId>, StoreError> {
+    let rows = unit.query(sql::SELECT_REVOKED_KEYS).all().await?;
+    let key = |row: &DB::Row| {
+        let fields = Fields::<DB>::new(row, "revocations", "subject");
+        KeyId::parse(&fields.text("subject")?).map_err(|_| fields.corrupt("subject"))
+    };
+    rows.iter().map(key).collect()
 }

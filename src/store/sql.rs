@@ -163,7 +163,9 @@ statements! {
     RAISE_ACCESS_LIFETIME = "UPDATE revocation_head SET max_access_lifetime_s = $1 \
         WHERE max_access_lifetime_s < $1";
 
-    // --- restoring ---
+    // --- looking, restoring ---
+    /// The keys that are revoked; their entries never go.
+    SELECT_REVOKED_KEYS = "SELECT subject FROM revocations WHERE kind = 'key'";
     /// Another log from now on: $1 epoch. What has a version below the floor is
     /// dead, and the floor rises by $2.
     RENEW_LOG = "UPDATE revocation_head SET epoch = $1, version_floor = version_floor + $2";

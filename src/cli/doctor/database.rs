@@ -1,7 +1,7 @@
 //! The database: there, of this schema and this issuer, on time, and nobody
 //! else's to read.
 
-use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{collections::HashSet, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use super::Finding;
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     domain::{
         clock::{Clock as _, SystemClock, Timestamp},
         error::chain,
+        id::KeyId,
     },
     service::readiness::CLOCK_DIFFERENCE_MAX,
     store::{ConnectError, Inspection, InspectionError},
@@ -17,12 +18,13 @@ use crate::{
 
 const CHECK: &str = "database";
 
-pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
+/// What was found, and the keys that are revoked.
+pub(super) async fn check(settings: &Settings) -> (Vec<Finding>, HashSet<KeyId>) {
     let clock = SystemClock::new();
     let before = clock.now();
     let seen = match app::inspect(settings, None).await {
         Ok(seen) => seen,
-        Err(error) => return vec![unseen(&error)],
+        Err(error) => return (vec![unseen(&error)], HashSet::new()),
     };
     let apart = seen.time.map(|theirs| apart(before, theirs, clock.now()));
     let mut findings = vec![schema(&seen), issuer(&seen, settings)];
@@ -30,7 +32,7 @@ pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     if let Ok(Some(file)) = app::database_file(settings) {
         findings.extend(permissions(&file));
     }
-    findings
+    (findings, seen.revoked_keys)
 }
 
 fn unseen(error: &InspectionError) -> Finding {

@@ -1,6 +1,6 @@
 //! The key folders: permissions, every key, and whether one signs.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::Finding;
 use crate::{
@@ -11,15 +11,22 @@ use crate::{
         key_info::KeyState,
         port::{JwksDocument, KeyPurpose, TokenKeys as _},
     },
-    domain::clock::{Clock as _, SystemClock},
+    domain::{
+        clock::{Clock as _, SystemClock},
+        id::KeyId,
+    },
 };
 
 const CHECK: &str = "keys";
 
-/// What was found, and the JWKS that these keys give.
-pub(super) fn check(settings: &Settings) -> (Vec<Finding>, Option<Arc<JwksDocument>>) {
+/// What was found, and the JWKS that these keys give. The files of revoked ones
+/// stay, and do not count.
+pub(super) fn check(
+    settings: &Settings,
+    revoked: HashSet<KeyId>,
+) -> (Vec<Finding>, Option<Arc<JwksDocument>>) {
     let keyring = match keys::load(settings) {
-        Ok(keyring) => keyring,
+        Ok(keyring) => keyring.with_revoked(Arc::new(revoked)),
         Err(failure) => return (unusable(&failure), None),
     };
     let now = SystemClock::new().now();

@@ -99,8 +99,9 @@ pub(super) async fn run(args: DoctorArgs, global: &GlobalArgs) -> Outcome {
 }
 
 async fn look(args: &DoctorArgs, settings: &Settings) -> Vec<Finding> {
-    let (mut findings, jwks) = keys::check(settings);
-    findings.extend(database::check(settings).await);
+    let (in_database, revoked) = database::check(settings).await;
+    let (mut findings, jwks) = keys::check(settings, revoked);
+    findings.extend(in_database);
     findings.extend(tls::check(settings));
     let listeners = ports::check(settings, args.timeout).await;
     let serves = listeners.iter().any(|listener| listener.is_taken);

@@ -15,11 +15,18 @@ use crate::support::{
     tls::SelfSigned,
 };
 
+/// Longer than any answer takes, on the slowest machine.
+const PATIENT: &str = "1m";
+
 /// A program whose issuer is the address of its own HTTP listener.
 fn program() -> Program {
     let http = format!("127.0.0.1:{}", free_port());
     let issuer = format!("http://{http}");
-    Program::new().with_cheap_hashes().set("http.listen", &http).set("issuer", &issuer)
+    Program::new()
+        .with_cheap_hashes()
+        .set("database.acquire_timeout", PATIENT)
+        .set("http.listen", &http)
+        .set("issuer", &issuer)
 }
 
 struct Diagnosis {
@@ -30,8 +37,13 @@ struct Diagnosis {
 
 impl Diagnosis {
     fn of(program: &Program, arguments: &[&str]) -> Self {
+        Self::within(PATIENT, program, arguments)
+    }
+
+    /// Answers over the network may take this long.
+    fn within(timeout: &str, program: &Program, arguments: &[&str]) -> Self {
         let Finished { code, stdout, stderr } =
-            program.run(&[&["doctor", "--json"], arguments].concat());
+            program.run(&[&["doctor", "--json", "--timeout", timeout], arguments].concat());
         let finding = |line: &str| {
             let finding: Value = serde_json::from_str(line).expect("JSON");
             let text = |name: &str| finding[name].as_str().expect("a text").to_owned();
@@ -176,11 +188,35 @@ fn addresses_that_others_hold_are_named() {
     let address = other.local_addr().expect("bound").to_string();
     for setting in ["http.listen", "grpc.listen", "admin.listen"] {
         let program = program().with_keys().set(setting, &address);
-        let found = Diagnosis::of(&program, &["--timeout", "200ms"]);
+        let found = Diagnosis::within("200ms", &program, &[]);
         found.has("error", "ports", &format!("{setting}: something else listens"));
     }
     let program = program().with_keys().set("http.listen", "192.0.2.1:8080");
     finds(&program, "error", "ports", "http.listen: nobody can listen");
+}
+
+/// The file of a revoked key stays, and no server shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_is_missed_by_nobody() {
+    let program = program().with_keys();
+    let standby = ["keys", "generate", "--purpose", "access", "--signs-from"];
+    program.run(&[&standby[..], &["2999-01-01T00:00:00Z"]].concat()).success();
+    let server = program.serve();
+    let listed = program.run(&["keys", "list", "--json"]).success();
+    let keys = listed.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let mut standby = keys.filter(|key| key["state"] == "standby");
+    let standby = standby.next().expect("the new key")["kid"].as_str().expect("a kid").to_owned();
+    let url = format!("sqlite:{}", program.data_dir().join("tokenward.db").display());
+    let revoke = format!(
+        "BEGIN IMMEDIATE; UPDATE revocation_head SET seq = seq + 1; \
+         INSERT INTO revocations SELECT seq, '9a849ad0-bdad-4714-bc59-4c1c4ea07798', 'key', \
+         '{standby}', NULL, NULL, 0, 'OPERATOR', 'operator' FROM revocation_head; COMMIT"
+    );
+    beside::run(&url, &revoke).await;
+    // The server reads its log a moment later.
+    let agrees = (0..100).any(|_| Diagnosis::of(&program, &[]).code == 0);
+    assert!(agrees, "{:#?}", Diagnosis::of(&program, &[]).findings);
+    server.stop();
 }
 
 /// The address leads to another server: of another name, or with other keys.
