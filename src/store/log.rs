@@ -132,13 +132,21 @@ pub(super) async fn in_force<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     draft: Draft,
 ) -> Result<Revocation, StoreError> {
-    let (kind, subject, _) = stored(&draft.target);
-    let newest = unit.query(sql::SELECT_ENTRY_IN_FORCE).bind(kind).bind(subject);
-    if let Some(row) = newest.optional().await? {
-        return revocation::<DB>(&row);
+    if let Some(newest) = newest_about(unit, &draft.target).await? {
+        return Ok(newest);
     }
     let head = log_head::<DB>(&unit.query(sql::SELECT_HEAD).one().await?)?;
     Ok(placed(head.seq, &head, draft.at, draft))
+}
+
+/// The newest entry about a target that is still there.
+pub(super) async fn newest_about<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    target: &Target,
+) -> Result<Option<Revocation>, StoreError> {
+    let (kind, subject, _) = stored(target);
+    let newest = unit.query(sql::SELECT_ENTRY_IN_FORCE).bind(kind).bind(subject);
+    newest.optional().await?.map(|row| revocation::<DB>(&row)).transpose()
 }
 
 /// The life of an entry is counted from `counted_from`.

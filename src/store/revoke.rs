@@ -33,6 +33,7 @@ fn event(request: &Revoke, entry: &Revocation) -> Event {
         RevokeTarget::Session(_) | RevokeTarget::OwnSession { .. } => Action::RevokeSession,
         RevokeTarget::OwnSessions { .. } | RevokeTarget::User(_) => Action::RevokeUser,
         RevokeTarget::Client(_) => Action::RevokeClient,
+        RevokeTarget::Key(_) => Action::RevokeKey,
         RevokeTarget::All => Action::RevokeAll,
     };
     let event = Event::new(action, &request.origin, request.now);
@@ -41,7 +42,8 @@ fn event(request: &Revoke, entry: &Revocation) -> Event {
         Target::Session(id) => event.session(*id),
         Target::User { id, .. } => event.user(*id),
         Target::Client { id, .. } => event.client(id.clone()),
-        Target::Key(_) | Target::All { .. } => event,
+        Target::Key(kid) => event.detail(kid.to_string()),
+        Target::All { .. } => event,
     }
 }
 
@@ -57,6 +59,7 @@ async fn write<DB: Engine>(
         }
         RevokeTarget::User(id) => raise(unit, request, sql::BUMP_USER, (*id).into()).await,
         RevokeTarget::Client(id) => raise(unit, request, sql::BUMP_CLIENT, id.into()).await,
+        RevokeTarget::Key(_) => revoke_key(unit, request).await.map(Some),
         RevokeTarget::All => revoke_all(unit, request).await.map(|entry| Some(Logged::New(entry))),
     }
 }
@@ -124,6 +127,18 @@ async fn own_sessions<DB: Engine>(
     let Some(account) = accounts::by_id(unit, &user).await? else { return Ok(None) };
     let known = log::in_force(unit, draft(request, account.version)).await?;
     Ok(Some(Logged::InForce(known)))
+}
+
+/// Entries about keys are kept for ever, so one is enough.
+async fn revoke_key<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &Revoke,
+) -> Result<Logged, StoreError> {
+    let draft = draft(request, 0);
+    match log::newest_about(unit, &draft.target).await? {
+        Some(known) => Ok(Logged::InForce(known)),
+        None => log::append(unit, draft).await.map(Logged::New),
+    }
 }
 
 /// The head is locked before the versions are read: whoever raises a version

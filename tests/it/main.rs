@@ -15,6 +15,7 @@ mod gateway_examples;
 mod interop;
 mod key_files;
 mod key_numbers;
+mod key_rotation;
 mod keyring;
 mod live_keys;
 mod program;
