@@ -6,7 +6,7 @@ mod keys;
 mod options;
 mod recovery;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -20,6 +20,7 @@ use crate::{
         digest::sha256,
         entropy::SystemEntropy,
         key_directory::KeyringError,
+        key_rotation::RotationError,
         key_watch,
         keyring::{Keyring, TokenLives},
         live_keys::LiveKeys,
@@ -60,8 +61,8 @@ pub use options::connection_limits;
 pub use recovery::{database_file, inspect, renew, snapshot};
 
 use options::{
-    database_url, freshness, grpc_options, http_options, store_options, tls_files, web_options,
-    worker_settings,
+    database_url, freshness, grpc_options, http_options, store_options, tls_files, watch_rules,
+    web_options, worker_settings,
 };
 
 /// Time and randomness. Tests bring their own.
@@ -109,6 +110,17 @@ pub enum StartError {
     /// The keys cannot be used.
     #[error("keys")]
     Keys(#[from] KeyringError),
+    /// A server has used this database, and its keys are not there. With new
+    /// ones its sessions and tokens would be worthless, and nobody would know.
+    #[error(
+        "{} has no key, but servers have used the database: put its keys back, from a backup or \
+         from another replica; or make new ones with `tokenward keys generate`, which ends every \
+         session", .0.display()
+    )]
+    KeysGone(PathBuf),
+    /// The first keys cannot be made.
+    #[error("the first keys cannot be made")]
+    FirstKeys(#[from] RotationError),
     /// The worker threads cannot work.
     #[error("worker threads: {0}")]
     Workers(String),
@@ -151,6 +163,8 @@ pub enum Access {
     /// Tokens will be issued: the key folders must be in order, and the
     /// database becomes, or is, that of the configured issuer.
     Serve,
+    /// Keys are managed, in a database that is there.
+    ManageKeys,
     /// Users and sessions are managed, nothing is signed. A new database may
     /// be made; whose it is, its first server decides.
     ManageOrCreate,
@@ -172,6 +186,9 @@ impl Core {
         let store =
             store::connect(&database_url(settings), store_options(settings, access), sha256)
                 .await?;
+        if access == Access::Serve {
+            keys::provide_first(settings, store.as_ref()).await?;
+        }
         let (head, session_life) = claim(store.as_ref(), &policy, &environment, access).await?;
         let metrics = Arc::new(Metrics::new());
         let workers = start_workers(settings, &metrics)?;
@@ -179,7 +196,7 @@ impl Core {
         let clock = Arc::clone(&environment.clock);
         let index = Arc::new(LiveIndex::new(Arc::clone(&clock), freshness(settings)));
         let live_keys = match access {
-            Access::Serve => {
+            Access::Serve | Access::ManageKeys => {
                 let (revoked, now) = (index.revoked_keys(), clock.now());
                 Some(keys::load(settings, lives, revoked, Arc::clone(&workers), now).await?)
             }
@@ -340,9 +357,11 @@ fn spawn_background(
     tasks.spawn(Arc::clone(&core.readiness).watch_clock(store(), stop.clone()));
     let clock = Arc::clone(&core.environment.clock);
     if let Some(keys) = &core.keys {
+        let readiness = Arc::clone(&core.readiness);
         let (keys, clock) = (Arc::clone(keys), Arc::clone(&clock));
-        let interval = settings.keys.poll_interval.0;
-        tasks.spawn(key_watch::watch(keys, clock, interval, stop.clone()));
+        let clock_is_right = move || readiness.clocks_agree();
+        let rules = watch_rules(settings);
+        tasks.spawn(key_watch::watch(keys, clock, clock_is_right, rules, stop.clone()));
     }
     let rules = sweep::Rules {
         interval: settings.sweep.interval.0,

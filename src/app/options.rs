@@ -11,9 +11,11 @@ use super::Access;
 use crate::{
     config::{self, RevocationSettings, Settings, Span},
     crypto::{
+        key_watch::WatchRules,
         live_keys::KeyFolders,
         workers::{WorkerSettings, all_but_one},
     },
+    domain::keys::RotationRules,
     gateway::{BrowserRules, GatewayRules, Origins, SessionCookie},
     grpc::{GrpcOptions, WatchOptions, web::WebOptions},
     http::HttpOptions,
@@ -48,6 +50,17 @@ pub(super) fn key_folders(settings: &Settings) -> KeyFolders {
     KeyFolders { access: settings.access_keys_dir(), refresh: settings.refresh_keys_dir() }
 }
 
+/// How keys change by themselves, as configured.
+pub(super) fn rotation_rules(settings: &Settings) -> RotationRules {
+    let keys = &settings.keys;
+    RotationRules { period: keys.rotation_period.0, lead: keys.publish_lead.0 }
+}
+
+pub(super) fn watch_rules(settings: &Settings) -> WatchRules {
+    let rotation = settings.keys.rotation.then(|| rotation_rules(settings));
+    WatchRules { interval: settings.keys.poll_interval.0, rotation }
+}
+
 pub(super) fn store_options(settings: &Settings, access: Access) -> StoreOptions {
     StoreOptions {
         max_connections: settings.database.max_connections,
@@ -55,7 +68,7 @@ pub(super) fn store_options(settings: &Settings, access: Access) -> StoreOptions
         statement_timeout: settings.database.statement_timeout.0,
         lock_timeout: settings.database.lock_timeout.0,
         idle_in_transaction_timeout: settings.database.idle_in_transaction_timeout.0,
-        create: access != Access::Manage,
+        create: matches!(access, Access::Serve | Access::ManageOrCreate),
         max_pages: None,
     }
 }

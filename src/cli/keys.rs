@@ -1,22 +1,20 @@
 //! `tokenward keys`.
 
 use std::{
-    fs::DirBuilder,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::{Failure, GlobalArgs, Outcome, output};
+use super::{Failure, GlobalArgs, Outcome, key_changes, output};
 use crate::{
     config::Settings,
     crypto::{
         generate::{self, GenerateError, KeyBits},
         key_info::KeyInfo,
+        key_rotation::{is_empty, make_folder},
         keyring::{Keyring, TokenLives},
         port::{KeyPurpose, TokenKeys},
         provider,
@@ -29,10 +27,6 @@ use crate::{
     },
 };
 
-/// How long before it signs a key should be published: longer than gateways
-/// cache a JWKS.
-const PUBLISH_LEAD: Duration = Duration::from_hours(24);
-
 const GENERATE_EXAMPLES: &str = "\
 Examples:
   tokenward keys generate                              keys of both kinds, if there are none
@@ -42,16 +36,44 @@ Examples:
 
 The name of a key file says from when it signs; see docs/tokens.md.";
 
+const ROTATE_EXAMPLES: &str = "\
+Examples:
+  tokenward keys rotate             the next keys sign a day from now
+  tokenward keys rotate --now       within seconds; gateways that do not know them yet refuse tokens
+  tokenward keys rotate --dry-run
+
+After the loss of a key, use `tokenward keys revoke` instead.";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
     /// Make signing keys.
     #[command(after_help = GENERATE_EXAMPLES)]
     Generate(GenerateArgs),
-    /// List keys: what signs now, what comes, what leaves.
+    /// List the keys of the folders: what each does, from when it signs, until when it is trusted.
     List {
         /// One JSON object a line.
         #[arg(long)]
         json: bool,
+    },
+    /// Let the keys that stand by sign earlier than scheduled. Nothing dies; servers make the next ones.
+    #[command(after_help = ROTATE_EXAMPLES)]
+    Rotate {
+        /// As soon as every server knows, even if gateways may not know the key yet. Without it,
+        /// after keys.publish_lead.
+        #[arg(long)]
+        now: bool,
+        /// Only say what would happen.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Revoke a key that somebody else may have: it leaves the JWKS, and every token that it signed is dead.
+    Revoke {
+        /// The key's id.
+        #[arg(allow_hyphen_values = true)]
+        kid: String,
+        /// Only say what would happen.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Print a public access key, or all of them as a JWK Set.
     Export {
@@ -97,35 +119,19 @@ pub(super) enum Format {
 }
 
 pub(super) async fn run(command: KeysCommand, global: &GlobalArgs) -> Outcome {
-    let settings = global.settings(&[])?;
-    let work = move || match command {
-        KeysCommand::Generate(args) => generate(&args, &settings),
-        KeysCommand::List { json } => list(json, &settings),
-        KeysCommand::Export { kid, format } => export(kid.as_deref(), format, &settings),
-    };
-    // Making a key takes up to seconds of pure work.
-    tokio::task::spawn_blocking(work).await?
-}
-
-/// Makes keys where there are none yet; for `quickstart`. Never beside a
-/// database: the tokens and sessions in it would be lost with nothing said.
-pub(super) fn generate_missing(settings: &Settings, bits: KeyBits) -> Outcome {
-    let now = SystemClock::new().now();
-    for dir in [settings.access_keys_dir(), settings.refresh_keys_dir()] {
-        make_dir(&dir)?;
-        if is_without_keys(&dir)? {
-            let database = settings.data_dir.join("tokenward.db");
-            if database.exists() {
-                let (dir, database) = (dir.display(), database.display());
-                let advice = "put its keys back, or move the database away";
-                return Err(
-                    anyhow::anyhow!("{dir} has no key but {database} exists: {advice}").into()
-                );
-            }
-            make(&dir, now.floor_to_second(), bits)?;
+    match command {
+        KeysCommand::Rotate { now, dry_run } => key_changes::rotate(now, dry_run, global).await,
+        KeysCommand::Revoke { kid, dry_run } => key_changes::revoke(&kid, dry_run, global).await,
+        KeysCommand::Generate(args) => {
+            let settings = global.settings(&[])?;
+            // Making a key takes up to seconds of pure work.
+            tokio::task::spawn_blocking(move || generate(&args, &settings)).await?
+        }
+        KeysCommand::List { json } => list(json, &global.settings(&[])?),
+        KeysCommand::Export { kid, format } => {
+            export(kid.as_deref(), format, &global.settings(&[])?)
         }
     }
-    Ok(())
 }
 
 fn generate(args: &GenerateArgs, settings: &Settings) -> Outcome {
@@ -140,8 +146,8 @@ fn generate(args: &GenerateArgs, settings: &Settings) -> Outcome {
     };
     let now = SystemClock::new().now();
     for dir in dirs {
-        make_dir(&dir)?;
-        let first = is_without_keys(&dir)?;
+        make_folder(&dir)?;
+        let first = is_empty(&dir);
         let instant = match signs_from {
             None if first => now.floor_to_second(),
             None => {
@@ -156,10 +162,11 @@ fn generate(args: &GenerateArgs, settings: &Settings) -> Outcome {
         };
         let (path, kid) = make(&dir, instant, bits)?;
         output::line(format_args!("{}: made; kid {kid}", path.display()))?;
-        if !first && instant < now.plus(PUBLISH_LEAD) {
+        if !first && instant < now.plus(settings.keys.publish_lead.0) {
             eprintln!(
                 "warning: gateways that cache the JWKS may not know this key by {instant}; \
-                 give them a day, and restart every server before that instant"
+                 give them keys.publish_lead ({})",
+                settings.keys.publish_lead
             );
         }
     }
@@ -187,23 +194,6 @@ fn make(dir: &Path, instant: Timestamp, bits: KeyBits) -> Result<(PathBuf, KeyId
     let kid = generate::generate(dir, &name, bits)
         .map_err(|error: GenerateError| Failure::from(error))?;
     Ok((dir.join(name), kid))
-}
-
-fn make_dir(dir: &Path) -> Outcome {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|error| anyhow::anyhow!("{}: cannot be made: {error}", dir.display()).into())
-}
-
-fn is_without_keys(dir: &Path) -> Result<bool, Failure> {
-    let unreadable = |error| anyhow::anyhow!("{}: cannot be read: {error}", dir.display());
-    for entry in std::fs::read_dir(dir).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        let name = name.to_string_lossy();
-        if !name.starts_with('.') && !name.ends_with(".pub") {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 fn list(json: bool, settings: &Settings) -> Outcome {
@@ -241,7 +231,7 @@ pub(super) fn load(settings: &Settings) -> Result<Keyring, Failure> {
     Ok(Keyring::load(&settings.access_keys_dir(), &settings.refresh_keys_dir(), lives, workers)?)
 }
 
-fn purpose(key: &KeyInfo) -> &'static str {
+pub(super) fn purpose(key: &KeyInfo) -> &'static str {
     match key.purpose {
         KeyPurpose::Access => "access",
         KeyPurpose::Refresh => "refresh",
@@ -254,13 +244,15 @@ fn as_json(key: &KeyInfo) -> serde_json::Value {
         "kid": key.kid.as_str(),
         "state": key.state.as_str(),
         "signs_from": key.signs_from.map(|at| at.to_string()),
+        "trusted_until": key.trusted_until.map(|at| at.to_string()),
         "bits": key.bits,
         "file": key.file,
     })
 }
 
 fn as_line(key: &KeyInfo) -> String {
-    let from = key.signs_from.map_or_else(|| "-".to_owned(), |at| at.to_string());
+    let instant = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+    let (from, until) = (instant(key.signs_from), instant(key.trusted_until));
     let (purpose, state, bits) = (purpose(key), key.state.as_str(), key.bits);
-    format!("{purpose:7}  {state:8}  {from:20}  {bits}  {}  {}", key.kid, key.file)
+    format!("{purpose:7}  {state:8}  {from:20}  {until:20}  {bits}  {}  {}", key.kid, key.file)
 }

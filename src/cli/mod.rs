@@ -15,6 +15,7 @@ mod doctor;
 mod healthcheck;
 mod import;
 mod import_row;
+mod key_changes;
 mod keys;
 mod migrate;
 mod one_time;
@@ -99,7 +100,7 @@ enum Command {
     Config(config::ConfigCommand),
     /// Bring the database to this version's schema. Serving does it too.
     Migrate(migrate::MigrateArgs),
-    /// Make, list and export signing keys.
+    /// Make, list, rotate, revoke and export signing keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Create, import, list, change, disable, enable and delete users, set their passwords, and

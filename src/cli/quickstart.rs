@@ -13,13 +13,10 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{
-    Failure, GlobalArgs, Outcome, connection, keys, prepare_data_dir, serve, start_logging,
-};
+use super::{Failure, GlobalArgs, Outcome, connection, prepare_data_dir, serve, start_logging};
 use crate::{
     app::{Access, Core, Environment, Server},
     config::Settings,
-    crypto::generate::KeyBits,
     domain::{password::Password, token::CompactToken},
     grpc::pb::auth::{
         InactiveReason, LoginRequest, RefreshRequest, RevokeRequest, TokenPair, VerifyRequest,
@@ -68,10 +65,6 @@ pub(super) async fn run(args: QuickstartArgs, global: &GlobalArgs) -> Outcome {
         settings.keys_dir().display(),
         settings.database_url()
     );
-    let for_keys = settings.clone();
-    tokio::task::spawn_blocking(move || keys::generate_missing(&for_keys, KeyBits::Rsa2048))
-        .await??;
-
     let core = Core::open(&settings, Environment::system(), Access::Serve).await?;
     let server = Server::bind(settings.clone(), core).await?;
     let tour = Tour::new(&server, &settings)?;

@@ -13,7 +13,10 @@ use crate::domain::{
     account::Role,
     custom_claims::{CustomClaims, InvalidClaims},
     id::ClientId,
-    policy::{self, AdminPolicy, Audience, BrowserPolicy, ClientPolicy, Lifetimes, Policy, Scopes},
+    policy::{
+        self, AdminPolicy, Audience, BrowserPolicy, ClientPolicy, KeyPolicy, Lifetimes, Policy,
+        Scopes,
+    },
     throttle::{Allowance, ThrottleRules},
     token::AccessTokenType,
 };
@@ -77,6 +80,11 @@ impl Settings {
             reset_lifetime: self.one_time_tokens.reset_lifetime.0,
             verification_lifetime: self.one_time_tokens.verification_lifetime.0,
             registration: self.registration.enabled,
+            keys: KeyPolicy {
+                publish_lead: self.keys.publish_lead.0,
+                // One look may have begun a moment ago.
+                reload_time: self.keys.poll_interval.0.saturating_mul(2),
+            },
             admin: admin(&self.admin)?,
             known_verifiers: match self.verify.callers {
                 VerifyCallers::Anyone => None,

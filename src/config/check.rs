@@ -67,6 +67,8 @@ impl Check {
         let idle = s.database.idle_in_transaction_timeout;
         self.span("database.idle_in_transaction_timeout", idle, secs(1), mins(10));
         self.span("keys.poll_interval", s.keys.poll_interval, millis(100), mins(1));
+        self.span("keys.rotation_period", s.keys.rotation_period, mins(1), days(3_650));
+        self.span("keys.publish_lead", s.keys.publish_lead, secs(1), days(90));
         self.span("grpc.request_timeout", s.grpc.request_timeout, millis(100), mins(5));
         self.number("grpc.max_message_bytes", s.grpc.max_message_bytes, 65_536, 16_777_216);
         self.span("http.request_timeout", s.http.request_timeout, millis(100), mins(5));
@@ -175,6 +177,10 @@ impl Check {
                 &s.default_client,
                 "must be the id of a client under [clients]",
             );
+        }
+        if s.keys.publish_lead > s.keys.rotation_period {
+            let rule = "must be at most keys.rotation_period";
+            self.refuse("keys.publish_lead", &s.keys.publish_lead, rule);
         }
         if s.tokens.access_lifetime > s.tokens.session_lifetime {
             let rule = "must be at most tokens.session_lifetime";

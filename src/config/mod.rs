@@ -197,6 +197,23 @@ pub struct KeySettings {
     /// Range: 100ms to 1m.
     #[config(env = "TOKENWARD_KEYS_POLL_INTERVAL", default = "1s")]
     pub poll_interval: Span,
+
+    /// Servers make keys: the first ones of a new database, and the next ones.
+    /// false: somebody else puts them there. In a folder with files that have
+    /// no date in their name, and in one that is read-only, none are made.
+    #[config(env = "TOKENWARD_KEYS_ROTATION", default = true)]
+    pub rotation: bool,
+
+    /// How long a key signs.
+    /// Range: 1m to 3650days.
+    #[config(env = "TOKENWARD_KEYS_ROTATION_PERIOD", default = "30days")]
+    pub rotation_period: Span,
+
+    /// A key is made and published at least this long before it signs: longer
+    /// than gateways keep a JWKS. At most keys.rotation_period.
+    /// Range: 1s to 90days.
+    #[config(env = "TOKENWARD_KEYS_PUBLISH_LEAD", default = "1day")]
+    pub publish_lead: Span,
 }
 
 /// The gRPC listener.

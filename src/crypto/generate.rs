@@ -41,6 +41,15 @@ impl KeyBits {
             _ => None,
         }
     }
+
+    /// At least as long as another key, which may be of an odd length.
+    pub const fn at_least(bits: usize) -> Self {
+        match bits {
+            0..=2048 => Self::Rsa2048,
+            2049..=3072 => Self::Rsa3072,
+            _ => Self::Rsa4096,
+        }
+    }
 }
 
 impl From<KeyBits> for KeySize {

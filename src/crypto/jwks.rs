@@ -1,5 +1,5 @@
 //! JWK Set documents, made when keys are loaded and not when they are asked
-//! for: between two loads keys only leave, at instants that are known.
+//! for: between two loads they change only at instants that are known.
 
 use std::sync::Arc;
 
@@ -8,14 +8,6 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{port::JwksDocument, public_key::PublicKey};
 use crate::domain::clock::Timestamp;
-
-/// A published key, and when it leaves the set.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Published<'a> {
-    pub(super) key: &'a PublicKey,
-    /// `None`: not as far as is known.
-    pub(super) until: Option<Timestamp>,
-}
 
 /// Every document that the set of keys will ever be, with the instant from
 /// which it is the right one, latest first.
@@ -26,16 +18,16 @@ pub(super) struct JwksTimeline {
 }
 
 impl JwksTimeline {
-    /// The keys are shown in the given order.
-    pub(super) fn new(keys: &[Published<'_>]) -> Self {
-        let mut ends: Vec<_> = keys.iter().filter_map(|key| key.until).collect();
-        ends.sort_unstable();
-        ends.dedup();
-        let left_at = |now: Timestamp| {
-            keys.iter().filter(move |key| key.until.is_none_or(|end| now < end)).map(|key| key.key)
-        };
-        let later = ends.iter().rev().map(|end| (*end, document(left_at(*end)))).collect();
-        Self { first: document(keys.iter().map(|key| key.key)), later }
+    /// What `shown` says, which may say something else only at `changes`. The
+    /// keys stand in the given order.
+    pub(super) fn new<'a>(
+        mut changes: Vec<Timestamp>,
+        shown: impl Fn(Timestamp) -> Vec<&'a PublicKey>,
+    ) -> Self {
+        changes.sort_unstable();
+        changes.dedup();
+        let later = changes.iter().rev().map(|from| (*from, document(&shown(*from)))).collect();
+        Self { first: document(&shown(Timestamp::from_micros(i64::MIN))), later }
     }
 
     /// The document of an instant.
@@ -45,8 +37,8 @@ impl JwksTimeline {
     }
 }
 
-fn document<'a>(keys: impl Iterator<Item = &'a PublicKey>) -> Arc<JwksDocument> {
-    let keys: Vec<_> = keys.map(PublicKey::jwk).collect();
+fn document(keys: &[&PublicKey]) -> Arc<JwksDocument> {
+    let keys: Vec<_> = keys.iter().map(|key| key.jwk()).collect();
     let json = format!(r#"{{"keys":[{}]}}"#, keys.join(","));
     let hash = digest::digest(&digest::SHA256, json.as_bytes());
     let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(hash));
@@ -72,11 +64,11 @@ mod tests {
     #[test]
     fn vt_01_keys_leave_at_their_instants() {
         let keys = [key(0xa1), key(0xb1), key(0xc1)];
-        let timeline = JwksTimeline::new(&[
-            Published { key: &keys[0], until: None },
-            Published { key: &keys[1], until: Some(at(200)) },
-            Published { key: &keys[2], until: Some(at(100)) },
-        ]);
+        let timeline = JwksTimeline::new(vec![at(200), at(100), at(200)], |now| {
+            let ends = [i64::MAX, 200, 100].map(Timestamp::from_seconds);
+            let lives = keys.iter().zip(ends).filter(|(_, end)| now < *end);
+            lives.map(|(key, _)| key).collect()
+        });
         let json = |shown: &[&PublicKey]| {
             let jwks: Vec<_> = shown.iter().map(|key| key.jwk()).collect();
             format!(r#"{{"keys":[{}]}}"#, jwks.join(","))
@@ -87,7 +79,7 @@ mod tests {
             (100, &[&keys[0], &keys[1]]),
             (199, &[&keys[0], &keys[1]]),
             (200, &[&keys[0]]),
-            (i64::MAX, &[&keys[0]]),
+            (i64::MAX / 2_000_000, &[&keys[0]]),
         ] {
             assert_eq!(timeline.at(at(seconds)).json, json(shown), "at {seconds}");
         }
@@ -96,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_entity_tag_is_strong_and_follows_the_bytes() {
-        let of = |key: &PublicKey| document([key].into_iter()).etag.clone();
+        let of = |key: &PublicKey| document(&[key]).etag.clone();
         let tag = of(&key(0xa1));
         assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() == 45, "{tag}");
         assert_eq!(tag, of(&key(0xa1)));

@@ -46,4 +46,7 @@ pub struct KeyInfo {
     pub state: KeyState,
     /// From when it signs; `None` for a file whose name is no instant.
     pub signs_from: Option<Timestamp>,
+    /// Until when its tokens are trusted; `None` while no later key is
+    /// scheduled.
+    pub trusted_until: Option<Timestamp>,
 }

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    jwks::{JwksTimeline, Published},
+    jwks::JwksTimeline,
     key_directory::{KeyringError, load_directories},
     key_info::{KeyInfo, KeyState},
     port::{CryptoError, JwksDocument, KeyPurpose, TokenKeys},
@@ -22,7 +22,7 @@ use super::{
 use crate::domain::{
     clock::Timestamp,
     id::KeyId,
-    keys::Schedule,
+    keys::{Due, RotationRules, Schedule, Scheduled},
     token::{CompactToken, TokenType},
 };
 
@@ -107,6 +107,27 @@ impl Keyring {
         self.signer(purpose, now).ok().map(|key| key.public().kid())
     }
 
+    /// The key of a purpose that stands by.
+    pub(super) fn standby(&self, purpose: KeyPurpose, now: Timestamp) -> Option<KeyInfo> {
+        let standby = self.schedule(purpose).standby_at(now, |key| self.is_revoked(key))?;
+        Some(self.info(purpose, standby, now))
+    }
+
+    /// The newest instant of a purpose.
+    pub(super) fn newest_instant(&self, purpose: KeyPurpose) -> Option<Timestamp> {
+        self.schedule(purpose).iter().last().and_then(|entry| entry.signs_from)
+    }
+
+    /// Should the next key of a purpose be made?
+    pub(super) fn due(&self, purpose: KeyPurpose, now: Timestamp, rules: RotationRules) -> Due {
+        self.schedule(purpose).due(now, rules, |key| self.is_revoked(key))
+    }
+
+    /// The length in bits of the newest key of a purpose.
+    pub(super) fn newest_bits(&self, purpose: KeyPurpose) -> Option<usize> {
+        self.schedule(purpose).iter().last().map(|entry| entry.key.public().bits())
+    }
+
     /// The keys that are missed in `other`: trusted now, and not revoked.
     pub(super) fn missed_in(&self, other: &Self, now: Timestamp) -> Vec<KeyInfo> {
         let is_there = |key: &KeyInfo| {
@@ -157,6 +178,23 @@ impl Keyring {
     fn signer(&self, purpose: KeyPurpose, at: Timestamp) -> Result<&Arc<SigningKey>, CryptoError> {
         let entry = self.schedule(purpose).signer_at(at, |key| self.is_revoked(key));
         entry.map(|entry| &entry.key).ok_or(CryptoError::NoSigningKey(at))
+    }
+
+    fn info(
+        &self,
+        purpose: KeyPurpose,
+        entry: &Scheduled<Arc<SigningKey>>,
+        now: Timestamp,
+    ) -> KeyInfo {
+        KeyInfo {
+            purpose,
+            file: entry.name.clone(),
+            kid: entry.key.public().kid().clone(),
+            bits: entry.key.public().bits(),
+            state: self.state(purpose, &entry.key, now),
+            signs_from: entry.signs_from,
+            trusted_until: self.schedule(purpose).trusted_until(entry, self.lives.of(purpose)),
+        }
     }
 
     fn is_revoked(&self, key: &SigningKey) -> bool {
@@ -212,15 +250,7 @@ impl TokenKeys for Keyring {
         [KeyPurpose::Access, KeyPurpose::Refresh]
             .into_iter()
             .flat_map(|purpose| {
-                let schedule = self.schedule(purpose);
-                schedule.iter().map(move |entry| KeyInfo {
-                    purpose,
-                    file: entry.name.clone(),
-                    kid: entry.key.public().kid().clone(),
-                    bits: entry.key.public().bits(),
-                    state: self.state(purpose, &entry.key, now),
-                    signs_from: entry.signs_from,
-                })
+                self.schedule(purpose).iter().map(move |entry| self.info(purpose, entry, now))
             })
             .collect()
     }
@@ -238,21 +268,23 @@ fn purpose_of(token_type: TokenType) -> KeyPurpose {
     }
 }
 
-/// The newest key stands first: who takes the first one and ignores `kid` is
-/// wrong for the shortest time.
+/// The key that signs stands first, and then the newest: who takes the first
+/// one and ignores `kid` is right unless a token is older than the last change.
 fn jwks_of(
     access: &Schedule<Arc<SigningKey>>,
     life: Duration,
     revoked: &HashSet<KeyId>,
 ) -> JwksTimeline {
-    let mut keys: Vec<_> = access
-        .iter()
-        .filter(|entry| !revoked.contains(entry.key.public().kid()))
-        .map(|entry| Published {
-            key: entry.key.public(),
-            until: access.trusted_until(entry, life),
-        })
-        .collect();
-    keys.reverse();
-    JwksTimeline::new(&keys)
+    let is_revoked = |key: &Arc<SigningKey>| revoked.contains(key.public().kid());
+    let changes = access.iter().flat_map(|entry| {
+        [entry.signs_from, access.trusted_until(entry, life)].into_iter().flatten()
+    });
+    JwksTimeline::new(changes.collect(), |now| {
+        let signer = access.signer_at(now, is_revoked).map(|entry| &entry.name);
+        let mut shown: Vec<_> =
+            access.trusted_at(now, life).filter(|entry| !is_revoked(&entry.key)).collect();
+        shown.reverse();
+        shown.sort_by_key(|entry| signer != Some(&entry.name));
+        shown.into_iter().map(|entry| entry.key.public()).collect()
+    })
 }

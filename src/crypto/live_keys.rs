@@ -22,6 +22,7 @@ use super::{
 };
 use crate::domain::{
     clock::Timestamp,
+    id::KeyId,
     revocation::RevokedKeys,
     token::{CompactToken, TokenType},
 };
@@ -149,7 +150,7 @@ impl LiveKeys {
             path: self.folders.of(key.purpose).join(key.file),
             fault: KeyFault::Gone,
         });
-        let silent = [KeyPurpose::Access, KeyPurpose::Refresh].into_iter().filter(|purpose| {
+        let silent = KeyPurpose::ALL.into_iter().filter(|purpose| {
             current.signing_key(*purpose, now).is_some()
                 && next.signing_key(*purpose, now).is_none()
         });
@@ -193,5 +194,18 @@ impl TokenKeys for LiveKeys {
     fn fault(&self) -> Option<String> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.fault.as_ref().map(ToString::to_string)
+    }
+
+    async fn provide_successor(&self, kid: &KeyId, now: Timestamp) -> Result<(), CryptoError> {
+        Ok(self.make_successor(kid, now).await?)
+    }
+
+    async fn bring_forward(
+        &self,
+        from: Timestamp,
+        now: Timestamp,
+        dry_run: bool,
+    ) -> Result<Vec<KeyInfo>, CryptoError> {
+        Ok(self.advance(from, now, dry_run).await?)
     }
 }

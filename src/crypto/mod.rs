@@ -5,7 +5,7 @@
 //! takes the text apart, `key_check` parses and judges the numbers,
 //! `provider` keeps the AWS-LC key object that signs, [`keyring`] puts the
 //! keys in the order in which they sign, and [`live_keys`] another keyring in
-//! its place when the files change ([`key_watch`]). [`workers`] are the threads on which
+//! its place when the files change ([`key_watch`]); [`key_rotation`] makes the next ones. [`workers`] are the threads on which
 //! everything slow runs, `queue` says in which order and [`hash_memory`] in how
 //! much memory; [`password`] is the other thing that is slow. What
 //! passwords were hashed with, by us or by others, `stored_hash` tells apart.
@@ -27,6 +27,7 @@ pub mod key_directory;
 pub mod key_fault;
 pub mod key_file;
 pub mod key_info;
+pub mod key_rotation;
 pub mod key_set;
 pub mod key_watch;
 pub mod keyring;

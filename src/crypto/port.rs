@@ -11,7 +11,8 @@ use crate::domain::{
     client::SecretDigest,
     client_keys::ClientKey,
     clock::Timestamp,
-    error::{AuthError, Fault, Outage},
+    error::{AuthError, Fault, Obstacle, Outage, chain},
+    id::KeyId,
     password::{InvalidPasswordHash, Password, PasswordHash},
     throttle::Fingerprint,
     token::{CompactToken, TokenType},
@@ -58,6 +59,24 @@ pub trait TokenKeys: Send + Sync + 'static {
     /// Why the keys in use are not those that lie where keys lie, if so.
     fn fault(&self) -> Option<String> {
         None
+    }
+
+    /// Sees to it that another key signs should `kid` be revoked, and makes one
+    /// if none stands by.
+    async fn provide_successor(&self, _kid: &KeyId, _now: Timestamp) -> Result<(), CryptoError> {
+        Err(CryptoError::Fixed(Fault::from("these keys are managed elsewhere")))
+    }
+
+    /// Lets the keys that stand by sign from `from` on, if they would later,
+    /// and gives them with that instant; makes them where there are none.
+    /// `dry_run`: only says so.
+    async fn bring_forward(
+        &self,
+        _from: Timestamp,
+        _now: Timestamp,
+        _dry_run: bool,
+    ) -> Result<Vec<KeyInfo>, CryptoError> {
+        Err(CryptoError::Fixed(Fault::from("these keys are managed elsewhere")))
     }
 }
 
@@ -147,6 +166,9 @@ pub enum CryptoError {
     /// The schedule has no key for that time.
     #[error("no key signs at {0}")]
     NoSigningKey(Timestamp),
+    /// The keys cannot be changed as things stand.
+    #[error("the keys cannot be changed")]
+    Fixed(#[source] Fault),
     /// A defect, or a key that does not do what it should.
     #[error("cryptography failed")]
     Failed(#[source] Fault),
@@ -161,6 +183,10 @@ impl From<CryptoError> for AuthError {
                 outage: Outage::SigningKey,
                 fault: Fault::from(error.to_string()),
             },
+            CryptoError::Fixed(fault) => {
+                tracing::error!(error = chain(&fault), "the keys cannot be changed");
+                Self::FailedPrecondition(Obstacle::KeysFixed)
+            }
             CryptoError::Failed(fault) => Self::Internal(fault),
         }
     }

@@ -215,10 +215,10 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Linux keeps a priority for each thread; elsewhere it is that of the whole
 /// process and must stay. Lowering it needs no privilege.
-fn lower_priority() {
+pub(super) fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICE) {
-        tracing::warn!(%error, "a worker thread keeps its priority");
+        tracing::warn!(%error, "a thread keeps its priority");
     }
 }
 

@@ -116,6 +116,10 @@ actions! {
     RevokeClient = "REVOKE_CLIENT";
     /// Every session ended.
     RevokeAll = "REVOKE_ALL";
+    /// A key and its tokens are dead; the detail names it.
+    RevokeKey = "REVOKE_KEY";
+    /// Keys sign earlier than scheduled; the detail names their files.
+    RotateKeys = "ROTATE_KEYS";
     /// An administrator created a user.
     CreateUser = "CREATE_USER";
     /// A user came from another system with a password hash.

@@ -312,6 +312,9 @@ pub enum Obstacle {
     /// The revocation log that a watcher was following is not there any more.
     #[error("the revocation log is another one: start over from its beginning")]
     LogReplaced,
+    /// The key folders cannot be changed from here, or are not in order.
+    #[error("the keys cannot be changed by the server as things stand: its log says why")]
+    KeysFixed,
 }
 
 impl Obstacle {
@@ -322,6 +325,7 @@ impl Obstacle {
             Self::UserDisabled => "USER_DISABLED",
             Self::ClientConfigured => "CLIENT_CONFIGURED",
             Self::LogReplaced => "LOG_REPLACED",
+            Self::KeysFixed => "KEYS_FIXED",
         }
     }
 }

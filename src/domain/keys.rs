@@ -20,6 +20,11 @@ pub enum KeyPurpose {
     Refresh,
 }
 
+impl KeyPurpose {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Access, Self::Refresh];
+}
+
 const INSTANT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]-[minute]-[second]Z");
 
@@ -36,6 +41,30 @@ pub fn signs_from(file_name: &str) -> Option<Timestamp> {
 pub fn file_name(instant: Timestamp) -> Option<String> {
     let instant = time::OffsetDateTime::from_unix_timestamp(instant.seconds()).ok()?;
     Some(format!("{}.pem", instant.format(INSTANT).ok()?))
+}
+
+/// From when the first keys of a new folder sign: fixed, so that replicas
+/// which start at once on an empty folder make the same file. 2000-01-01.
+pub const FIRST_INSTANT: Timestamp = Timestamp::from_seconds(946_684_800);
+
+/// How keys change by themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct RotationRules {
+    /// Time from one key's instant to the next one's.
+    pub period: Duration,
+    /// A key is made at least this long before it signs.
+    pub lead: Duration,
+}
+
+/// Should the next key of a schedule be made?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// No: one stands by.
+    NotYet,
+    /// No: a file without a date is somebody's own, who changes it by hand.
+    Undated,
+    /// Yes, to sign from then on.
+    At(Timestamp),
 }
 
 /// One key of a schedule.
@@ -88,6 +117,45 @@ impl<K> Schedule<K> {
             None => return None,
         };
         self.keys.iter().skip(scheduled).find(|k| !is_revoked(&k.key))
+    }
+
+    /// The key that signs after the one that signs at `now`: it stands by.
+    pub fn standby_at(
+        &self,
+        now: Timestamp,
+        is_revoked: impl Fn(&K) -> bool,
+    ) -> Option<&Scheduled<K>> {
+        let signer = self.signer_at(now, &is_revoked)?.signs_from;
+        let later = |k: &&Scheduled<K>| {
+            k.signs_from.is_some_and(|from| from > now) && k.signs_from > signer
+        };
+        self.keys.iter().find(|k| later(k) && !is_revoked(&k.key))
+    }
+
+    /// Should the next key be made? One always stands by behind the key that
+    /// signs: so no gateway meets a key that it could not know. Its instant is
+    /// that of the newest key and as many periods as it takes to leave the
+    /// lead; replicas that ask at the same time get the same answer.
+    pub fn due(
+        &self,
+        now: Timestamp,
+        rules: RotationRules,
+        is_revoked: impl Fn(&K) -> bool,
+    ) -> Due {
+        let Some(newest) = self.keys.last() else { return Due::NotYet };
+        let dates: Option<Vec<_>> = self.keys.iter().map(|k| k.signs_from).collect();
+        let (Some(dates), Some(newest)) = (dates, newest.signs_from) else { return Due::Undated };
+        let (past, wanted) = match dates.iter().rposition(|from| *from <= now) {
+            Some(scheduled) => (scheduled, 2),
+            None => (0, 1),
+        };
+        if self.keys.iter().skip(past).filter(|k| !is_revoked(&k.key)).count() >= wanted {
+            return Due::NotYet;
+        }
+        let missing = now.plus(rules.lead).since(newest).as_secs();
+        let period = rules.period.as_secs().max(1);
+        let periods = missing.div_ceil(period).max(1);
+        Due::At(newest.plus(Duration::from_secs(period.saturating_mul(periods))))
     }
 
     /// Keys that are published and trusted at `now`: the signing key, those
@@ -166,10 +234,50 @@ mod tests {
         );
     }
 
+    /// KM-23: the next one that lives signs for a revoked key, never one that
+    /// has retired.
+    #[test]
+    fn km_23_the_next_key_signs_for_a_revoked_one() {
+        let names = ["2026-10-01", "2026-11-01", "2026-12-01", "2027-01-01"]
+            .map(|day| (format!("{day}T00-00-00Z.pem"), day));
+        let keys = Schedule::new(names);
+        let signer = |revoked: &[&str]| {
+            let now = at("2026-11-15T00:00:00Z");
+            keys.signer_at(now, |day| revoked.contains(day)).map(|entry| entry.key)
+        };
+        assert_eq!(signer(&[]), Some("2026-11-01"));
+        assert_eq!(signer(&["2026-11-01"]), Some("2026-12-01"));
+        assert_eq!(signer(&["2026-11-01", "2026-12-01"]), Some("2027-01-01"));
+        assert_eq!(signer(&["2026-11-01", "2026-12-01", "2027-01-01"]), None);
+        assert_eq!(signer(&["2026-10-01", "2026-12-01"]), Some("2026-11-01"));
+    }
+
     #[test]
     fn nothing_signs_before_the_first_instant() {
         assert_eq!(signer(&schedule(&["2026-12-01T00-00-00Z.pem"]), "2026-11-30T23:59:59Z"), None);
         assert_eq!(signer(&schedule(&[]), "2026-11-30T23:59:59Z"), None);
+    }
+
+    /// KM-16: one key stands by, made so that the lead is kept.
+    #[test]
+    fn km_16_when_the_next_key_is_due() {
+        let rules =
+            RotationRules { period: Duration::from_hours(720), lead: Duration::from_hours(24) };
+        let due = |names: &[&str], now: &str| schedule(names).due(at(now), rules, |()| false);
+        let (first, second) = ("2026-11-01T00-00-00Z.pem", "2026-12-01T00-00-00Z.pem");
+        let next = |instant: &str| Due::At(at(instant));
+        assert_eq!(due(&[first], "2026-11-01T00:00:00Z"), next("2026-12-01T00:00:00Z"));
+        assert_eq!(due(&[first], "2026-11-30T00:00:00Z"), next("2026-12-01T00:00:00Z"));
+        assert_eq!(due(&[first], "2026-11-30T00:00:01Z"), next("2026-12-31T00:00:00Z"));
+        assert_eq!(due(&[first], "2027-11-01T00:00:00Z"), next("2027-11-26T00:00:00Z"));
+        assert_eq!(due(&[first, second], "2026-11-30T23:59:59Z"), Due::NotYet);
+        assert_eq!(due(&[first, second], "2026-12-01T00:00:00Z"), next("2026-12-31T00:00:00Z"));
+        assert_eq!(due(&[second], "2026-11-01T00:00:00Z"), Due::NotYet, "none signs yet");
+        assert_eq!(due(&["a.pem", first], "2026-11-01T00:00:00Z"), Due::Undated);
+        assert_eq!(due(&[], "2026-11-01T00:00:00Z"), Due::NotYet);
+        let all_revoked =
+            schedule(&[first, second]).due(at("2026-11-02T00:00:00Z"), rules, |()| true);
+        assert_eq!(all_revoked, next("2026-12-31T00:00:00Z"));
     }
 
     /// VT-01, VT-02: a retired key is trusted until its last token is dead.

@@ -186,6 +186,15 @@ pub struct AdminPolicy {
     pub certificates: Vec<String>,
 }
 
+/// How long a change of the keys takes to be known.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyPolicy {
+    /// To gateways, which keep the JWKS for a while.
+    pub publish_lead: Duration,
+    /// To every replica.
+    pub reload_time: Duration,
+}
+
 /// All that token issuing and judging need to know of the configuration.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -223,6 +232,8 @@ pub struct Policy {
     pub verification_lifetime: Duration,
     /// May strangers create users?
     pub registration: bool,
+    /// How long a change of the keys takes to be known.
+    pub keys: KeyPolicy,
     /// Who administers.
     pub admin: AdminPolicy,
     /// The names in client certificates whose holders may ask for verdicts on

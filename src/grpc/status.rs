@@ -227,6 +227,7 @@ mod tests {
             Obstacle::UserDisabled,
             Obstacle::ClientConfigured,
             Obstacle::LogReplaced,
+            Obstacle::KeysFixed,
         ];
         errors.extend(obstacles.map(AuthError::FailedPrecondition));
         let retry_after = Duration::from_millis(1500);

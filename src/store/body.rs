@@ -113,6 +113,10 @@ impl<DB: Engine> Store for SqlStore<DB> {
         self.write(instance, |unit, instance| Box::pin(instance::claim(unit, instance))).await
     }
 
+    async fn issuer(&self) -> Result<Option<String>, StoreError> {
+        self.read((), |unit, ()| Box::pin(instance::issuer(unit))).await
+    }
+
     async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
         if DB::DATABASE_TIME.is_none() {
             return Ok(None);

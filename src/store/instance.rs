@@ -38,6 +38,13 @@ pub(super) async fn claim<DB: Engine>(
     Ok(Claim::Ours { head, max_session_lifetime: raised.unwrap_or(instance.max_session_lifetime) })
 }
 
+/// The issuer; `None` while no server has claimed the database.
+pub(super) async fn issuer<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+) -> Result<Option<String>, StoreError> {
+    Ok(owner(unit).await?.map(|(issuer, _)| issuer))
+}
+
 /// The issuer, and the largest session lifetime; `None` while no server has
 /// claimed the database.
 pub(super) async fn owner<DB: Engine>(

@@ -121,14 +121,22 @@ pub(super) async fn in_force<DB: Engine>(
     unit: &mut Unit<'_, DB>,
     draft: Draft,
 ) -> Result<Revocation, StoreError> {
-    let (kind, subject, _) = stored(&draft.target);
-    let newest = unit.query(sql::SELECT_ENTRY_IN_FORCE).bind(kind).bind(subject);
-    if let Some(row) = newest.optional().await? {
-        return revocation::<DB>(&row);
+    if let Some(newest) = newest_about(unit, &draft.target).await? {
+        return Ok(newest);
     }
     let head = log_head::<DB>(&unit.query(sql::SELECT_HEAD).one().await?)?;
     let counted_from = draft.at;
     Ok(draft.placed(head.seq, &head, counted_from))
+}
+
+/// The newest entry about a target that is still there.
+pub(super) async fn newest_about<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    target: &Target,
+) -> Result<Option<Revocation>, StoreError> {
+    let (kind, subject, _) = stored(target);
+    let newest = unit.query(sql::SELECT_ENTRY_IN_FORCE).bind(kind).bind(subject);
+    newest.optional().await?.map(|row| revocation::<DB>(&row)).transpose()
 }
 
 /// A target as its columns `kind`, `subject` and `min_version`.

@@ -31,7 +31,7 @@ use crate::domain::{
     client::Client,
     clock::Timestamp,
     error::{AuthError, Fault, Outage, Refusal},
-    id::{ClientId, SessionId, UserId},
+    id::{ClientId, KeyId, SessionId, UserId},
     identifier::Identifier,
     password::PasswordHash,
     policy::Rotation,
@@ -51,6 +51,9 @@ pub trait Store: Send + Sync + 'static {
     /// clients, or finds that it serves another issuer. Raises the largest lifetimes ever
     /// configured, and adds clients that are new. Idempotent.
     async fn claim(&self, instance: Instance) -> Result<Claim, StoreError>;
+
+    /// The issuer whose database this is; `None` before its first server.
+    async fn issuer(&self) -> Result<Option<String>, StoreError>;
 
     /// The database's clock, when it can differ from this machine's.
     async fn database_time(&self) -> Result<Option<Timestamp>, StoreError>;
@@ -475,6 +478,8 @@ pub enum RevokeTarget {
     User(UserId),
     /// Every session on a client, by raising its version.
     Client(ClientId),
+    /// Every token that a key signed.
+    Key(KeyId),
     /// Every session there is, by raising the version floor.
     All,
 }
@@ -544,6 +549,7 @@ impl RevokeTarget {
                 Target::User { id: *id, min_version }
             }
             Self::Client(id) => Target::Client { id: id.clone(), min_version },
+            Self::Key(kid) => Target::Key(kid.clone()),
             Self::All => Target::All { min_version },
         }
     }

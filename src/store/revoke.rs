@@ -39,6 +39,7 @@ async fn write<DB: Engine>(
         }
         RevokeTarget::User(id) => raise(unit, request, sql::BUMP_USER, (*id).into()).await,
         RevokeTarget::Client(id) => raise(unit, request, sql::BUMP_CLIENT, id.into()).await,
+        RevokeTarget::Key(_) => revoke_key(unit, request).await.map(Some),
         RevokeTarget::All => revoke_all(unit, request).await.map(|entry| Some(Logged::New(entry))),
     }
 }
@@ -93,6 +94,18 @@ async fn own_sessions<DB: Engine>(
     let Some(account) = accounts::by_id(unit, &user).await? else { return Ok(None) };
     let known = log::in_force(unit, request.draft(account.version)).await?;
     Ok(Some(Logged::InForce(known)))
+}
+
+/// Entries about keys are kept for ever, so one is enough.
+async fn revoke_key<DB: Engine>(
+    unit: &mut Unit<'_, DB>,
+    request: &Revoke,
+) -> Result<Logged, StoreError> {
+    let draft = request.draft(0);
+    match log::newest_about(unit, &draft.target).await? {
+        Some(known) => Ok(Logged::InForce(known)),
+        None => log::append(unit, draft).await.map(Logged::New),
+    }
 }
 
 /// The head is locked before the versions are read: whoever raises a version

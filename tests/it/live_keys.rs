@@ -112,7 +112,7 @@ async fn km_21_a_key_in_use_must_not_go() {
     for instant in [now, START.plus(DAY * 30)] {
         fs::rename(path(instant), &aside).expect("ours");
         assert!(matches!(keys.reload(now), Reload::Refused(_)));
-        assert_eq!(shown(&keys, now), [&next, &current, &old].map(ToString::to_string));
+        assert_eq!(shown(&keys, now), [&current, &next, &old].map(ToString::to_string));
         fs::rename(&aside, path(instant)).expect("ours");
     }
     // The one that signs, due to sign tomorrow.
@@ -216,6 +216,23 @@ async fn km_23_the_standby_signs_for_a_revoked_key() {
     let refused = keys.sign(ACCESS, "{}".into(), now).await;
     assert!(matches!(refused, Err(CryptoError::NoSigningKey(_))), "{refused:?}");
     assert!(shown(&keys, now).is_empty());
+}
+
+/// KM-26: a replica whose clock is ahead signs with the next key a little early;
+/// one whose clock is behind trusts it all the same, and shows it.
+#[tokio::test]
+async fn km_26_clocks_that_differ_at_the_change() {
+    let bench = Bench::with_refresh_key();
+    let change = START.plus(DAY);
+    bench.access_key(START);
+    let next = bench.access_key(change);
+    let (ahead, behind) = (bench.follow().0, bench.follow().0);
+    let difference = Duration::from_secs(2);
+    let token = ahead.sign(ACCESS, "{}".into(), change).await.expect("a token");
+    let token = CompactToken::parse(&token).expect("our own form");
+    assert_eq!(token.kid, next);
+    assert!(behind.check(&token, change.minus(difference)).is_some());
+    assert!(shown(&behind, change.minus(difference)).contains(&next.to_string()));
 }
 
 /// KM-18: whoever reads while keys are reloaded sees one whole set or the

@@ -16,6 +16,7 @@ mod gateway_examples;
 mod interop;
 mod key_files;
 mod key_numbers;
+mod key_rotation;
 mod keyring;
 mod live_keys;
 mod memory_store;

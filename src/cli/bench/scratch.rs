@@ -20,9 +20,8 @@ use tonic::transport::Channel;
 
 use crate::{
     app::{Access, Core, Environment},
-    cli::{Failure, connection, keys},
+    cli::connection,
     config::{LogFormat, Settings},
-    crypto::generate::KeyBits,
     domain::{entropy::random_uuid, password::Password},
     grpc::pb::auth::auth_service_client::AuthServiceClient,
     service::{profile::ProfileRequest, users::CreateUserRequest},
@@ -55,9 +54,7 @@ impl Scratch {
         settings.admin.listen.set_port(0);
         settings.log.format = LogFormat::Json;
         change(&mut settings);
-        let scratch = Self { dir, settings };
-        keys::generate_missing(&scratch.settings, KeyBits::Rsa2048).map_err(cause)?;
-        Ok(scratch)
+        Ok(Self { dir, settings })
     }
 
     pub(super) const fn settings(&self) -> &Settings {
@@ -181,14 +178,6 @@ async fn addresses(stderr: ChildStderr) -> anyhow::Result<(SocketAddr, SocketAdd
     match receiver.await {
         Ok(addresses) => addresses,
         Err(_) => bail!("the server's log cannot be read"),
-    }
-}
-
-fn cause(failure: Failure) -> anyhow::Error {
-    match failure {
-        Failure::Failed(error) => error,
-        Failure::Usage(message) => anyhow!(message),
-        Failure::Unread => anyhow!("standard output was closed"),
     }
 }
 

@@ -1,9 +1,9 @@
-//! Resource names (AIP-122): `users/{user_id}` and what is below, and
-//! `clients/{client_id}`.
+//! Resource names (AIP-122): `users/{user_id}` and what is below,
+//! `clients/{client_id}`, and `keys/{kid}`.
 
 use crate::domain::{
     error::AuthError,
-    id::{ClientId, SessionId, UserId},
+    id::{ClientId, KeyId, SessionId, UserId},
 };
 
 /// The resource name of a user.
@@ -19,6 +19,17 @@ pub(super) fn session(user_id: UserId, id: SessionId) -> String {
 /// The resource name of a client.
 pub(super) fn client(id: &ClientId) -> String {
     format!("clients/{id}")
+}
+
+/// The resource name of a key.
+pub(super) fn key(kid: &KeyId) -> String {
+    format!("keys/{kid}")
+}
+
+/// The key that the field `name` names.
+pub(super) fn parse_key(name: &str) -> Result<KeyId, AuthError> {
+    let kid = name.strip_prefix("keys/").and_then(|kid| KeyId::parse(kid).ok());
+    kid.ok_or_else(|| AuthError::invalid("name", "must be keys/ and the id of a key"))
 }
 
 /// The client that the field `field` names.

@@ -82,6 +82,7 @@ impl Revoke {
             RevokeTarget::Session(_) | RevokeTarget::OwnSession { .. } => Action::RevokeSession,
             RevokeTarget::OwnSessions { .. } | RevokeTarget::User(_) => Action::RevokeUser,
             RevokeTarget::Client(_) => Action::RevokeClient,
+            RevokeTarget::Key(_) => Action::RevokeKey,
             RevokeTarget::All => Action::RevokeAll,
         };
         let event = Event::new(action, &self.origin, self.now);
@@ -90,7 +91,8 @@ impl Revoke {
             Target::Session(id) => event.session(*id),
             Target::User { id, .. } => event.user(*id),
             Target::Client { id, .. } => event.client(id.clone()),
-            Target::Key(_) | Target::All { .. } => event,
+            Target::Key(kid) => event.detail(kid.to_string()),
+            Target::All { .. } => event,
         }
     }
 }

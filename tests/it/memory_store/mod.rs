@@ -126,6 +126,10 @@ impl Store for MemoryStore {
         self.step(|state| Ok(state.claim(&instance)))
     }
 
+    async fn issuer(&self) -> Result<Option<String>, StoreError> {
+        self.step(|state| Ok(state.owner.as_ref().map(|owner| owner.issuer.clone())))
+    }
+
     async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
         self.step(|state| Ok(state.database_time))
     }

@@ -2,8 +2,8 @@
 
 use tokenward::{
     domain::{
-        id::SessionId,
-        revocation::{Draft, Reason, Revocation},
+        id::{KeyId, SessionId},
+        revocation::{Draft, Reason, Revocation, Target},
     },
     store::port::{Revoke, RevokeTarget, StoreError},
 };
@@ -19,6 +19,7 @@ impl State {
                 let owned = self.sessions.get(id).is_some_and(|row| row.session.user_id == *owner);
                 return if owned { self.revoke_session(request, *id) } else { Ok(None) };
             }
+            RevokeTarget::Key(kid) => return self.revoke_key(request, kid),
             RevokeTarget::OwnSessions { user, version } => {
                 match self.users.get(user).map(|user| user.account.version) {
                     Some(current) if current != *version => {
@@ -67,6 +68,20 @@ impl State {
             return self.in_force(Draft { at, reason, actor: "system", ..draft }).map(Some);
         }
         let entry = self.end_session(id, draft)?;
+        self.tell(&request.event(&entry));
+        Ok(Some(entry))
+    }
+
+    /// Entries about keys are kept for ever, so one is enough.
+    fn revoke_key(
+        &mut self,
+        request: &Revoke,
+        kid: &KeyId,
+    ) -> Result<Option<Revocation>, StoreError> {
+        if let Some(known) = self.newest_about(&Target::Key(kid.clone())) {
+            return Ok(Some(known));
+        }
+        let entry = self.append(request.draft(0))?;
         self.tell(&request.event(&entry));
         Ok(Some(entry))
     }

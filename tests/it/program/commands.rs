@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
+use tokenward::domain::token::CompactToken;
 use tokenward::grpc::pb::auth::{
-    InactiveReason, IssueClientTokenRequest, LoginRequest, issue_client_token_request::Credentials,
+    GetJwksRequest, InactiveReason, IssueClientTokenRequest, LoginRequest, RefreshRequest,
+    issue_client_token_request::Credentials,
 };
 
 use super::{Client, client, login, verify};
@@ -231,6 +234,71 @@ fn keys_are_listed_exported_and_never_made_twice() {
         listed.lines().any(|line| line.contains("standby") && line.contains("2099")),
         "{listed}"
     );
+}
+
+/// KM-23, the drill: servers make their keys themselves; one of them is stolen
+/// and revoked beside the server, whose users stay logged in.
+#[tokio::test(flavor = "multi_thread")]
+async fn km_23_a_stolen_key_is_revoked_beside_a_running_server() {
+    let program = Program::new().with_cheap_hashes();
+    let server = program.serve();
+    for folder in ["access", "refresh"] {
+        server.until_logged(&format!("keys/{folder}/20"));
+    }
+    program.create_user(&["alice", "--email", "alice@example.org"]);
+    let mut auth = client(&server).await;
+    let tokens = login(&mut auth).await.tokens.expect("tokens");
+    let kid = |token: &str| CompactToken::parse(token).expect("ours").kid.to_string();
+    let stolen = kid(&tokens.access_token);
+    let announced = program.run(&["keys", "revoke", &stolen, "--dry-run"]).success();
+    assert!(announced.contains("would revoke the access key"), "{announced}");
+    assert!(verify(&mut auth, &tokens.access_token).await.active);
+
+    let told = program.run(&["keys", "revoke", &stolen]).success();
+    for part in ["revoked; revocation sequence number 1", "signs in its place", "Envoy"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let mut verdict = verify(&mut auth, &tokens.access_token).await;
+    for _ in 0..500 {
+        if verdict.reason() == InactiveReason::KeyRevoked {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        verdict = verify(&mut auth, &tokens.access_token).await;
+    }
+    assert_eq!(verdict.reason(), InactiveReason::KeyRevoked);
+    let request =
+        RefreshRequest { refresh_token: tokens.refresh_token.clone(), ..Default::default() };
+    let next = auth.refresh(request).await.expect("lives on").into_inner().tokens.expect("tokens");
+    assert!(verify(&mut auth, &next.access_token).await.active);
+    let jwks = auth.get_jwks(GetJwksRequest {}).await.expect("answered").into_inner().jwks_json;
+    assert!(!jwks.contains(&stolen) && jwks.contains(&kid(&next.access_token)), "{jwks}");
+    server.stop();
+
+    let server = program.serve();
+    let mut auth = client(&server).await;
+    let jwks = auth.get_jwks(GetJwksRequest {}).await.expect("answered").into_inner().jwks_json;
+    assert!(!jwks.contains(&stolen), "although its file is there");
+    server.stop();
+}
+
+/// KM-20: SIGHUP brings the look at the keys forward, any number of times, and
+/// ends nothing.
+#[test]
+fn km_20_sighup_reloads_the_keys() {
+    let program = program().set("keys.poll_interval", "1m");
+    let server = program.serve();
+    let later = ["keys", "generate", "--purpose", "access", "--signs-from", "2099-01-01T00:00:00Z"];
+    program.run(&later).success();
+    // The second look of the server, after the one at its start.
+    server.signal(Signal::HUP);
+    server.until_logged("keys reloaded");
+    for _ in 0..1_000 {
+        server.signal(Signal::HUP);
+    }
+    let health = program.run(&["healthcheck", "--addr", &server.grpc.to_string()]);
+    assert_eq!(health.stdout, "SERVING\n");
+    server.stop();
 }
 
 #[test]

@@ -23,7 +23,8 @@ const DATABASE_PASSWORD: &str = "p8-database-password";
 /// Everything that must not be found, with a name for it.
 type Secrets = Vec<(String, String)>;
 
-/// LO-06 too: of a token no more than its ids is in any line.
+/// LO-06 and KM-28 too: of a token no more than its ids is in any line, and of a key
+/// file nothing.
 async fn p8_lo_01_lo_02_no_secret_is_logged_and_each_failure_is_one_line(engine: world::Engine) {
     let Some((program, url)) = program(engine).await else { return };
     let mut seen = String::new();

@@ -9,6 +9,7 @@ mod dump;
 mod freshness;
 mod identifiers;
 mod import;
+mod keys;
 mod login;
 mod one_time;
 mod refresh;

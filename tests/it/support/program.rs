@@ -195,6 +195,18 @@ impl Running {
         self.log.lock().expect("not poisoned").clone()
     }
 
+    /// Waits until it has logged this.
+    pub(crate) fn until_logged(&self, text: &str) {
+        let tries = PATIENCE.as_millis() / LOOK.as_millis();
+        for _ in 0..tries {
+            if self.log().contains(text) {
+                return;
+            }
+            thread::sleep(LOOK);
+        }
+        panic!("the server does not log \"{text}\":\n{}", self.log());
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
