@@ -119,7 +119,8 @@ fn a_port_that_is_taken_is_named() {
 #[test]
 fn keys_that_are_missing_or_bad_are_named() {
     let serve = ["serve"];
-    refused(&Program::new().run(&serve), FAILED, &["keys/access", "tokenward keys generate"]);
+    let without_keys = Program::new().set("keys.rotation", "false");
+    refused(&without_keys.run(&serve), FAILED, &["keys/access", "tokenward keys generate"]);
 
     let bad = |change: fn(&std::path::Path, &str)| {
         let program = Program::new().with_keys();
