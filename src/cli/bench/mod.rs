@@ -1,12 +1,13 @@
 //! `tokenward bench`: reports that hold claims against a real server.
 //!
-//! Each starts the same program as a child process in a scratch folder
-//! (`scratch`), talks to it with the real client, and fails when a claim does
-//! not hold.
+//! Each works in a scratch folder (`scratch`), and fails when a claim does not
+//! hold. What is said of a server is measured from outside: the same program as
+//! a child process, and the real client.
 
 mod login_storm;
 mod login_timing;
 mod process;
+mod revocations;
 mod samples;
 mod scratch;
 mod steady;
@@ -27,6 +28,9 @@ pub(super) enum BenchCommand {
     /// Do memory and Verify's times stay as they are during a storm of logins?
     #[command(after_help = login_storm::EXAMPLES)]
     LoginStorm(login_storm::LoginStormArgs),
+    /// Do Verify's cost and an entry's memory stay small, however much is revoked?
+    #[command(after_help = revocations::EXAMPLES)]
+    Revocations(revocations::RevocationsArgs),
 }
 
 /// Where a report goes.
@@ -93,6 +97,10 @@ async fn measure(command: BenchCommand) -> Outcome {
         }
         BenchCommand::LoginStorm(args) => {
             let report = login_storm::measure(&args).await?;
+            publish(&report, &args.report)
+        }
+        BenchCommand::Revocations(args) => {
+            let report = revocations::measure(&args).await?;
             publish(&report, &args.report)
         }
     }
