@@ -52,16 +52,7 @@ fn is_harmless(id: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entropy::EntropyError;
-
-    struct Sevens;
-
-    impl Entropy for Sevens {
-        fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-            bytes.fill(7);
-            Ok(())
-        }
-    }
+    use crate::domain::entropy::Sevens;
 
     #[test]
     fn gt_27_only_harmless_request_ids_are_taken_over() {

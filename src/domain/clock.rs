@@ -162,6 +162,7 @@ mod tests {
         }
     }
 
+    /// TM-03.
     #[test]
     fn arithmetic_saturates_instead_of_panicking() {
         let end = Timestamp::from_micros(i64::MAX);

@@ -15,6 +15,18 @@ pub trait Entropy: Send + Sync + 'static {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError>;
 }
 
+/// For tests: nothing but sevens.
+#[cfg(test)]
+pub(crate) struct Sevens;
+
+#[cfg(test)]
+impl Entropy for Sevens {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        bytes.fill(7);
+        Ok(())
+    }
+}
+
 /// A version 4 UUID (RFC 9562 section 5.4): 122 random bits.
 pub fn random_uuid(entropy: &dyn Entropy) -> Result<Uuid, EntropyError> {
     let mut bytes = [0; 16];

@@ -118,15 +118,7 @@ impl fmt::Debug for OneTimeToken {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Sevens;
-
-    impl Entropy for Sevens {
-        fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-            bytes.fill(7);
-            Ok(())
-        }
-    }
+    use crate::domain::entropy::Sevens;
 
     #[test]
     fn a_token_says_what_it_is_for() {

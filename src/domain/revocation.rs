@@ -427,4 +427,37 @@ mod tests {
         }
         assert!(index.kills_key(&kid));
     }
+
+    /// VT-17, RV-22: of key, session, user, client and all, each killing or
+    /// not, whichever kills decides.
+    #[test]
+    fn vt_17_rv_22_what_kills_decides_in_every_combination() {
+        let (session, user) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let token = serde_json::json!({
+            "iss": "https://auth.example", "aud": "api", "client_id": "web",
+            "sub": user.to_string(), "sid": session.to_string(), "jti": session.to_string(),
+            "iat": 1, "exp": 2, "auth_time": 1, "amr": ["pwd"], "ver": 5, "cver": 7,
+        });
+        let claims = AccessClaims::parse(token.to_string().as_bytes()).expect("claims");
+        let kid = |name| KeyId::parse(name).expect("a kid");
+        let client = ClientId::parse("web").expect("an id");
+        for combination in 0..32_u8 {
+            let kills = |bit: u8| combination & (1 << bit) != 0;
+            let other = |id: Uuid, bit| if kills(bit) { id } else { Uuid::from_u128(9) };
+            let above = |version: i64, bit| version + i64::from(kills(bit));
+            let mut index = RevocationIndex::default();
+            for target in [
+                Target::Key(kid(if kills(0) { "ours" } else { "another" })),
+                Target::Session(SessionId::new(other(session, 1))),
+                Target::User { id: UserId::new(user), min_version: above(5, 2) },
+                Target::Client { id: client.clone(), min_version: above(7, 3) },
+                Target::All { min_version: above(5, 4) },
+            ] {
+                index.apply(&entry(target, None));
+            }
+            let killed = index.kills(&claims, &kid("ours"));
+            assert_eq!(killed.is_some(), combination != 0, "{combination:05b}");
+            assert_eq!(killed.is_some_and(|killed| killed.by_key), kills(0), "{combination:05b}");
+        }
+    }
 }

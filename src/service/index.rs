@@ -310,7 +310,7 @@ impl LiveIndex {
     }
 
     /// Puts complete knowledge in place.
-    pub(super) fn replace(&self, knowledge: Knowledge) {
+    pub(crate) fn replace(&self, knowledge: Knowledge) {
         self.change(|state| {
             state.known = Some(knowledge);
             state.recent.clear();
@@ -371,4 +371,54 @@ impl LiveIndex {
 fn not_loaded() -> AuthError {
     let fault = Fault::from("the revocation log is not loaded");
     AuthError::Unavailable { outage: Outage::NotReady, fault }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Clocks of which each is moved on its own.
+    struct Hands(Mutex<(i64, u64)>);
+
+    impl Clock for Hands {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_seconds(self.0.lock().expect("not poisoned").0)
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_secs(self.0.lock().expect("not poisoned").1)
+        }
+    }
+
+    /// TM-02, TM-06: a machine that slept stops its monotonic clock, one whose
+    /// wall clock is set back stops nothing else; neither looks fresh.
+    #[tokio::test]
+    async fn tm_06_the_clock_that_says_more_counts() {
+        let clock = Arc::new(Hands(Mutex::new((1_000, 50))));
+        let freshness = Freshness {
+            fresh_for: Duration::from_secs(1),
+            catch_up: Duration::from_millis(1),
+            staleness_budget: Duration::from_mins(1),
+            on_stale: OnStale::FailClosed,
+        };
+        let index = LiveIndex::new(clock.clone(), freshness);
+        let head = LogHead { epoch: Uuid::nil(), seq: 0, max_access_lifetime_s: 900 };
+        let known = Knowledge::new(RevocationIndex::default(), head, None, index.stamp());
+        index.replace(known);
+        for (wall, monotonic, age) in [
+            (1_000, 50, 0),
+            (1_060, 50, 60),
+            (1_061, 50, 61),
+            (1_000, 111, 61),
+            (0, 110, 60),
+            (-5_000, 111, 61),
+        ] {
+            *clock.0.lock().expect("not poisoned") = (wall, monotonic);
+            assert_eq!(index.age().ok(), Some(Duration::from_secs(age)), "{wall} {monotonic}");
+            let answers = index.ready_for(Needs::default()).await.is_ok();
+            assert_eq!(answers, age <= 60, "{wall} {monotonic}");
+        }
+    }
 }

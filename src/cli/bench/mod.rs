@@ -1,14 +1,15 @@
 //! `tokenward bench`: reports that hold claims against a real server.
 //!
-//! Each starts the same program as a child process in a scratch folder
-//! (`scratch`), talks to it with the real client, and fails when a claim does
-//! not hold.
+//! Each works in a scratch folder (`scratch`), and fails when a claim does not
+//! hold. What is said of a server is measured from outside: the same program as
+//! a child process, and the real client.
 
 mod echo;
 mod frames;
 mod login_storm;
 mod login_timing;
 mod process;
+mod revocations;
 mod samples;
 mod scratch;
 mod steady;
@@ -36,6 +37,9 @@ pub(super) enum BenchCommand {
     /// An empty call, for others to be compared with.
     #[command(hide = true)]
     Echo(echo::EchoArgs),
+    /// Do Verify's cost and an entry's memory stay small, however much is revoked?
+    #[command(after_help = revocations::EXAMPLES)]
+    Revocations(revocations::RevocationsArgs),
 }
 
 /// Where a report goes.
@@ -109,6 +113,10 @@ async fn measure(command: BenchCommand) -> Outcome {
             publish(&report, &args.report)
         }
         BenchCommand::Echo(args) => echo::serve(args).await,
+        BenchCommand::Revocations(args) => {
+            let report = revocations::measure(&args).await?;
+            publish(&report, &args.report)
+        }
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{fs, time::Duration};
 
 use anyhow::Context as _;
-use rustix::param::clock_ticks_per_second;
+use rustix::{
+    param::clock_ticks_per_second,
+    time::{ClockId, clock_gettime},
+};
 
 /// What a process takes.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +42,13 @@ pub(super) fn cpu_time(process: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(millis))
 }
 
+/// The time that this thread has spent on a core.
+pub(super) fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let part = |number: i64| u64::try_from(number).unwrap_or_default();
+    Duration::from_secs(part(time.tv_sec)) + Duration::from_nanos(part(time.tv_nsec))
+}
+
 /// The system's load over the last minute.
 pub(super) fn load() -> Option<f64> {
     fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
@@ -54,8 +64,10 @@ mod tests {
         let resident = resident(own).expect("Linux tells");
         assert!(resident.now > 1 << 20 && resident.highest >= resident.now, "{resident:?}");
         assert!(load().is_some_and(f64::is_finite));
+        let before = thread_time();
         while cpu_time(own).expect("Linux tells").is_zero() {
             std::hint::spin_loop();
         }
+        assert!(thread_time() > before);
     }
 }

@@ -175,7 +175,7 @@ fn edges(trial: &Trial) -> Table {
     at("VC-28", NOW + 20, NOW + 20, Seen::Invalid);
     at("VC-28", 0, NOW + 600, Seen::Invalid);
     at("VC-28", 1, NOW + 600, Seen::Invalid);
-    // VC-26 decided: 60 s ahead is what clocks of replicas may differ.
+    // VC-26, TM-08 decided: 60 s ahead is what clocks of replicas may differ.
     at("VC-26", NOW + 60, NOW + 600, Seen::Active);
     at("VC-26", NOW + 61, NOW + 600, Seen::Invalid);
     let year_2100 = Timestamp::parse_rfc3339("2100-01-01T00:00:00Z").expect("a date").seconds();

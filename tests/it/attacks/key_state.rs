@@ -10,6 +10,7 @@ use tokenward::{
         key_fault::KeyFault,
     },
     domain::{clock::Timestamp, keys},
+    service::Caller,
 };
 
 use super::{
@@ -90,6 +91,27 @@ async fn vk_13_vk_25_each_key_answers_for_its_own_name() {
     let kid = third.key.kid();
     assert_eq!(verify(&world, &third.signed(header(&kid), &claims)).await, Seen::Invalid, "VT-04");
     assert_eq!(verify(&world, access_token(&login)).await, Seen::Active, "VT-34");
+}
+
+/// RV-16 decided: as long as a retired key is trusted, its tokens can end their
+/// session too.
+#[tokio::test]
+async fn rv_16_a_token_of_a_retired_key_ends_its_session() {
+    let minutes_ago = |n| named_by(START.minus(Duration::from_mins(n)));
+    let (retired, signing) = (minutes_ago(60), minutes_ago(5));
+    let names = [retired.as_str(), &signing];
+    let world = World::with(Engine::Sqlite, |settings| own_keys(settings, &names)).await;
+    let world = world.expect("SQLite is always there");
+    world.user("alice").await;
+    let login = world.login("alice").await;
+    let key = |name: &str| Key::load(&world.settings.access_keys_dir().join(name));
+    let Forge { header, claims, .. } = Forge::new(key(&signing), access_token(&login), "at+jwt");
+    let forge = Forge { key: key(&retired), header, claims };
+    let kid = format!("\"{}\"", forge.key.kid());
+    let old = forge.signed(forge.header.clone().set("kid", kid).text(), forge.claims.text());
+    assert_eq!(verify(&world, &old).await, Seen::Active, "VT-01");
+    world.auth().revoke_token(&old, &Caller::default()).await.expect("revoked");
+    assert_eq!(verify(&world, access_token(&login)).await, Seen::Invalid);
 }
 
 /// VK-24: two files with one key, in one folder or in both.

@@ -152,7 +152,7 @@ async fn vi_24_token_ids_are_unique() {
     assert_eq!(seen.len(), 200);
 }
 
-/// VI-25 decided: a jti names a token and grants nothing. Key, type and
+/// VT-06, VI-25 decided: a jti names a token and grants nothing. Key, type and
 /// claims tell the kinds apart, so it does not matter in which one stands.
 #[tokio::test]
 async fn vi_25_a_token_id_does_not_change_the_kind() {

@@ -188,7 +188,7 @@ async fn vc_35_a_refresh_token_does_not_outlive_its_session() {
     assert_eq!(refusal(&trial, &long).await, Refusal::SessionExpired, "VC-35");
 }
 
-/// VC-36: years in which 32 bits, signed and not, and four digits end.
+/// TM-05, VC-36: years in which 32 bits, signed and not, and four digits end.
 #[tokio::test]
 async fn vc_36_far_years() {
     for instant in ["2038-01-19T03:14:00Z", "2106-02-07T06:28:00Z", "9999-12-31T00:00:00Z"] {

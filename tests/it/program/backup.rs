@@ -155,11 +155,11 @@ async fn op_11_a_trusted_backup_brings_every_session_back() {
     drill.program.run(&["audit", "verify"]).success();
 }
 
-/// OP-11: something may have been lost, so everything ends: what the backup
+/// OP-11, RV-35: something may have been lost, so everything ends: what the backup
 /// knows, what came after it, and what was revoked after it at versions that
 /// the backup never saw.
 #[tokio::test(flavor = "multi_thread")]
-async fn op_11_what_the_backup_has_forgotten_stays_dead() {
+async fn op_11_rv_35_what_the_backup_has_forgotten_stays_dead() {
     let drill = Drill::new();
     let server = drill.program.serve();
     let before = pair(&server).await;

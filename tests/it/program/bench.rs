@@ -97,6 +97,26 @@ fn verify_is_compared_with_an_empty_call() {
     assert!(least.is_some() && least <= median && median <= greatest, "{report}");
 }
 
+/// RV-36: cost and memory beside none, some and many live revocations.
+#[test]
+fn rv_36_revocations_reports_every_size() {
+    let arguments =
+        ["bench", "revocations", "--entries", "20000", "--calls", "20", "--rounds", "2"];
+    let finished = Program::new().run(&[&arguments[..], &["--json"]].concat());
+    is_report(&finished);
+    let report: Value = serde_json::from_str(&finished.stdout).expect("JSON");
+    assert_eq!((&report["report"], &report["calls"]), (&"revocations".into(), &20.into()));
+    let sizes = report["sizes"].as_array().expect("a list");
+    let entries: Vec<_> = sizes.iter().filter_map(|size| size["entries"].as_u64()).collect();
+    assert_eq!(entries, [0, 200, 20_000]);
+    for times in sizes.iter().map(|size| &size["verify_us"]).chain([&report["ratio"]]) {
+        let [least, median, greatest] =
+            ["least", "median", "greatest"].map(|name| times[name].as_f64().expect(name));
+        assert!(0.0 < least && least <= median && median <= greatest, "{times}");
+    }
+    assert!(sizes[2]["bytes"].as_u64() >= Some(20_000 * 24), "{report}");
+}
+
 #[test]
 fn reports_are_tables_too() {
     let finished = Program::new().run(&["bench", "login-timing", "--samples", "1"]);

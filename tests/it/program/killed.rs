@@ -14,6 +14,7 @@ const ROUNDS: usize = 50;
 
 on_both_engines!(
     p3_a_revocation_outlives_kill_9,
+    rv_28_a_revocation_without_an_answer_is_whole_or_none,
     rf_21_a_used_refresh_token_stays_used,
     lg_53_a_session_and_its_audit_entry_outlive_kill_9,
 );
@@ -32,6 +33,7 @@ pub(super) async fn program(engine: Engine) -> Option<Program> {
     Some(program)
 }
 
+/// RV-27.
 async fn p3_a_revocation_outlives_kill_9(engine: Engine) {
     let Some(program) = program(engine).await else { return };
     let mut server = program.serve();
@@ -57,6 +59,33 @@ async fn p3_a_revocation_outlives_kill_9(engine: Engine) {
         assert!(auth.refresh(request).await.is_err(), "round {round}");
     }
     server.stop();
+}
+
+/// Killed at some moment of the call: whatever became of it, all replicas say
+/// the same, and of both tokens.
+async fn rv_28_a_revocation_without_an_answer_is_whole_or_none(engine: Engine) {
+    let Some(program) = program(engine).await else { return };
+    for round in 0..5 {
+        let server = program.serve();
+        let mut auth = client(&server).await;
+        let tokens = login(&mut auth).await.tokens.expect("tokens");
+        let target = Some(Target::Token(tokens.refresh_token.clone()));
+        let call = tokio::spawn(async move { auth.revoke(RevokeRequest { target }).await });
+        server.kill();
+        let answered = call.await.expect("no panic").is_ok();
+
+        let replicas = [program.serve(), program.serve()];
+        let mut said = Vec::new();
+        for replica in &replicas {
+            let mut auth = client(replica).await;
+            said.push(verify(&mut auth, &tokens.access_token).await.active);
+            let refresh_token = tokens.refresh_token.clone();
+            let request = RefreshRequest { refresh_token, ..Default::default() };
+            said.push(auth.refresh(request).await.is_ok());
+        }
+        assert!(said.iter().all(|alive| *alive == said[0]), "round {round}: {said:?}");
+        assert!(!(answered && said[0]), "round {round}: it was answered");
+    }
 }
 
 async fn rf_21_a_used_refresh_token_stays_used(engine: Engine) {

@@ -339,6 +339,7 @@ async fn vt_31_an_operator_sets_a_password_and_enables(engine: Engine) {
     ));
 }
 
+/// RV-08, RV-13.
 async fn vt_10_one_ends_ones_own_sessions(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     let auth = world.auth();

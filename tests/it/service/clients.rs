@@ -332,6 +332,7 @@ async fn every_revocation_reaches_clients(engine: Engine) {
     assert_eq!(reason(&issued).await, Some(Reason::Operator));
 }
 
+/// VT-20.
 async fn ad_17_a_disabled_or_deleted_client_gets_nothing(engine: Engine) {
     let Some((world, by_secret)) = world_of_worker(engine).await else { return };
     let (auth, issued) = (world.auth(), token(&world, &by_secret).await);

@@ -118,7 +118,7 @@ async fn p2_nothing_is_minted_after_a_user_wide_revocation(engine: Engine) {
     assert!(world.refresh(after.refresh_token.as_ref().unwrap()).await.is_ok());
 }
 
-/// RF-02, RF-03: whoever comes second, the session is dead for both.
+/// VT-12, RF-02, RF-03: whoever comes second, the session is dead for both.
 async fn rf_01_reuse_ends_the_session_and_its_newest_tokens(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     world.user("alice").await;
@@ -153,6 +153,7 @@ async fn rf_04_reuse_is_recorded_once(engine: Engine) {
     assert_eq!(world.core.store.log_after(0, 10).await.unwrap().len(), 1);
 }
 
+/// VT-32.
 async fn rf_13_the_chain_cannot_outlive_the_session(engine: Engine) {
     let change = |s: &mut tokenward::config::Settings| {
         s.tokens.session_lifetime = Span(Duration::from_hours(1));
@@ -175,8 +176,10 @@ async fn rf_13_the_chain_cannot_outlive_the_session(engine: Engine) {
     world.advance(Duration::from_secs(1)).await;
     let token = last.refresh_token.unwrap();
     assert_eq!(refusal(world.refresh(&token).await), Refusal::Expired);
+    assert_eq!(world.verify(&last.access_token).await.reason, Some(InactiveReason::Expired));
 }
 
+/// VT-33.
 async fn rf_15_an_idle_session_ends(engine: Engine) {
     let change = |s: &mut tokenward::config::Settings| {
         s.tokens.idle_lifetime = Some(Span(Duration::from_mins(10)));
@@ -185,9 +188,11 @@ async fn rf_15_an_idle_session_ends(engine: Engine) {
     world.user("alice").await;
     let first = world.login("alice").await.tokens.refresh_token.unwrap();
     world.advance(Duration::from_millis(10 * 60_000 - 1)).await;
-    let second = world.refresh(&first).await.unwrap().tokens.refresh_token.unwrap();
+    let second = world.refresh(&first).await.unwrap().tokens;
     world.advance(Duration::from_mins(10)).await;
-    assert_eq!(refusal(world.refresh(&second).await), Refusal::SessionExpired);
+    let token = second.refresh_token.unwrap();
+    assert_eq!(refusal(world.refresh(&token).await), Refusal::SessionExpired);
+    assert_eq!(world.verify(&second.access_token).await.reason, Some(InactiveReason::Expired));
 }
 
 async fn rf_26_a_disabled_user_cannot_refresh(engine: Engine) {

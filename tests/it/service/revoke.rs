@@ -1,12 +1,19 @@
 //! `Revoke`: in force here when it answers, elsewhere a look later.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use secrecy::ExposeSecret;
 use tokenward::{
     domain::{
         error::{AuthError, Refusal},
         id::{ClientId, SessionId},
+        token::CompactToken,
     },
     service::{
         Administrator, Caller,
@@ -15,11 +22,15 @@ use tokenward::{
     },
     store::port::RevokeTarget,
 };
+use tokio::sync::Barrier;
 use uuid::Uuid;
 
 use crate::{
     on_both_engines,
-    support::world::{Engine, World, question},
+    support::{
+        beside,
+        world::{Engine, World, question},
+    },
 };
 
 on_both_engines!(
@@ -31,12 +42,15 @@ on_both_engines!(
     rv_22_every_kind_of_revocation_kills_its_set_only,
     vt_22_a_cold_start_knows_what_was_revoked_before,
     vt_31_a_new_login_does_not_revive_an_old_session,
+    vt_03_a_revoked_key_kills_what_it_signed_on_every_replica,
+    vt_28_rv_26_nothing_passes_that_began_after_the_answer,
 );
 
 async fn is_dead(world: &World, token: &secrecy::SecretString) -> bool {
     matches!(world.verify(token).await.reason, Some(InactiveReason::Revoked(_)))
 }
 
+/// RV-23.
 async fn p1_revoked_is_dead_when_the_answer_is_there(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     world.user("alice").await;
@@ -55,6 +69,7 @@ async fn p1_revoked_is_dead_when_the_answer_is_there(engine: Engine) {
     }
 }
 
+/// RV-24.
 async fn p1_another_replica_knows_after_its_next_look(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     let replica = world.replica().await;
@@ -78,6 +93,7 @@ async fn p1_another_replica_knows_after_its_next_look(engine: Engine) {
     assert!(verdict.revocation_seq >= seq);
 }
 
+/// RV-01, RV-02, RV-15, RV-17.
 async fn rv_any_token_of_the_session_ends_it(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     world.user("alice").await;
@@ -99,6 +115,7 @@ async fn rv_any_token_of_the_session_ends_it(engine: Engine) {
     assert!(is_dead(&world, &other.access_token).await);
 }
 
+/// RV-10, RV-14.
 async fn rv_garbage_is_answered_alike_and_changes_nothing(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     world.user("alice").await;
@@ -127,6 +144,7 @@ async fn rv_revoking_twice_is_revoking_once(engine: Engine) {
     assert_eq!(world.core.store.log_after(0, 10).await.unwrap().len(), 1);
 }
 
+/// VT-16, RV-21, TM-07: the clock stands, so that only versions can decide.
 async fn rv_22_every_kind_of_revocation_kills_its_set_only(engine: Engine) {
     let Some(world) = World::new(engine).await else { return };
     let alice = world.user("alice").await;
@@ -190,4 +208,61 @@ async fn vt_31_a_new_login_does_not_revive_an_old_session(engine: Engine) {
     world.login("alice").await;
     world.look().await;
     assert!(is_dead(&world, &old.access_token).await);
+}
+
+async fn vt_03_a_revoked_key_kills_what_it_signed_on_every_replica(engine: Engine) {
+    let Some(world) = World::new(engine).await else { return };
+    let replica = world.replica().await;
+    world.user("alice").await;
+    let token = world.login("alice").await.tokens.access_token.expose_secret().to_owned();
+    let kid = CompactToken::parse(&token).unwrap().kid;
+    let entry = format!(
+        "INSERT INTO revocations (seq, id, kind, subject, at, reason, actor) VALUES \
+         (1, '00000000-0000-4000-8000-000000000001', 'key', '{kid}', 1, 'OPERATOR', 'operator')"
+    );
+    let url = world.settings.database_url();
+    beside::run(url.expose(), &entry).await;
+    beside::run(url.expose(), "UPDATE revocation_head SET seq = 1").await;
+    world.look().await;
+    replica.follower(Duration::from_millis(100)).look().await.unwrap();
+    for auth in [world.auth(), &replica.auth] {
+        let verdict = auth.verify(&question(&token)).await.unwrap();
+        assert_eq!(verdict.reason, Some(InactiveReason::KeyRevoked));
+    }
+}
+
+/// Thieves verify and refresh without a pause while the victim revokes.
+async fn vt_28_rv_26_nothing_passes_that_began_after_the_answer(engine: Engine) {
+    const THIEVES: usize = 4;
+    let Some(world) = World::new(engine).await else { return };
+    let world = Arc::new(world);
+    world.user("alice").await;
+    for _ in 0..10 {
+        let tokens = world.login("alice").await.tokens;
+        let answered = Arc::new(AtomicBool::new(false));
+        let started = Arc::new(Barrier::new(THIEVES + 1));
+        let thieves = (0..THIEVES).map(|_| {
+            let (world, tokens) = (Arc::clone(&world), tokens.clone());
+            let (answered, started) = (Arc::clone(&answered), Arc::clone(&started));
+            tokio::spawn(async move {
+                started.wait().await;
+                loop {
+                    let began_after = answered.load(Ordering::SeqCst);
+                    let passes = world.verify(&tokens.access_token).await.reason.is_none();
+                    let refreshed = world.refresh(tokens.refresh_token.as_ref().unwrap()).await;
+                    if began_after {
+                        return passes || refreshed.is_ok();
+                    }
+                }
+            })
+        });
+        let thieves: Vec<_> = thieves.collect();
+        started.wait().await;
+        let token = tokens.access_token.expose_secret();
+        world.auth().revoke_token(token, &Caller::default()).await.unwrap();
+        answered.store(true, Ordering::SeqCst);
+        for thief in thieves {
+            assert!(!thief.await.unwrap(), "something passed");
+        }
+    }
 }

@@ -132,7 +132,8 @@ async fn migrate_names_what_it_applied() {
     assert_eq!(applied, migrations().collect::<Vec<_>>());
 }
 
-/// DB-18: read back from the file, and the same for every process after us.
+/// RV-29, DB-18: read back from the file, and the same for every process after
+/// us.
 #[tokio::test]
 async fn db_18_sqlite_is_durable_and_private() {
     let fixture = Fixture::sqlite().await;
@@ -147,6 +148,7 @@ async fn db_18_sqlite_is_durable_and_private() {
     fixture.finish().await;
 }
 
+/// RV-32.
 #[tokio::test]
 async fn db_23_postgres_that_loses_commits_is_refused() {
     let test = "db_23_postgres_that_loses_commits_is_refused";

@@ -87,3 +87,33 @@ async fn db_21_a_transaction_that_sqlite_ended_itself_stops_nothing() {
     assert_eq!(entry.seq, 1, "the failed ones are undone");
     fixture.finish().await;
 }
+
+/// RV-30: whichever statement of a revocation fails, nothing of it has
+/// happened, and nobody is told that it has.
+#[tokio::test]
+async fn rv_30_a_revocation_that_fails_anywhere_has_not_happened() {
+    let fixture = Fixture::sqlite().await;
+    let session = fixture.open(fixture.user("alice").await).await;
+    let target = || RevokeTarget::Session(session.id);
+    for statement in [
+        "UPDATE ON sessions",
+        "UPDATE ON revocation_head",
+        "INSERT ON revocations",
+        "INSERT ON audit_events",
+        "UPDATE ON audit_head",
+    ] {
+        fixture
+            .raw(&format!(
+                "CREATE TRIGGER trouble BEFORE {statement} \
+                 BEGIN SELECT RAISE(ABORT, 'as if the disk failed'); END"
+            ))
+            .await;
+        fixture.store.revoke(revoke(target(), at(1))).await.expect_err(statement);
+        fixture.raw("DROP TRIGGER trouble").await;
+        assert_eq!(fixture.log().await, [], "{statement}");
+        let marked = "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NOT NULL";
+        assert_eq!(fixture.number(marked).await, 0, "{statement}");
+    }
+    assert_eq!(fixture.revoke(target(), at(2)).await.unwrap().seq, 1);
+    fixture.finish().await;
+}

@@ -37,8 +37,9 @@ fn short() -> StoreOptions {
     }
 }
 
-/// DB-17: another process holds the write lock; reading goes on. That an outage
-/// is never a bad password (LG-50) the table of `wire` asks of every call.
+/// RV-31, DB-17: another process holds the write lock; reading goes on. That an
+/// outage is never a bad password (LG-50) the table of `wire` asks of every
+/// call.
 #[tokio::test]
 async fn db_17_a_locked_sqlite_is_unavailable_and_recovers() {
     let fixture = Fixture::sqlite().await;
@@ -155,8 +156,8 @@ async fn db_06_an_exhausted_pool_is_unavailable() {
     fixture.finish().await;
 }
 
-/// The network falls silent in the middle of a step: the step is given up, its
-/// connection is closed, and its place in the pool is free again.
+/// VT-30: the network falls silent in the middle of a step: the step is given
+/// up, its connection is closed, and its place in the pool is free again.
 #[tokio::test]
 async fn a_network_that_falls_silent_does_not_keep_the_pool() {
     let Some(fixture) = Fixture::postgres("a_network_that_falls_silent").await else { return };

@@ -1,5 +1,7 @@
 //! Revoking.
 
+use std::collections::BTreeSet;
+
 use tokenward::{
     domain::{
         error::Refusal,
@@ -13,6 +15,7 @@ use super::fixture::{ACCESS_S, Fixture, MARGIN_S, at, client, new_session, revok
 
 on_every_store! {
     rv_03_a_session
+    rv_07_of_fifty_sessions_one_ends_at_a_time
     rv_09_twice_gives_the_entry_in_force
     rv_04_a_user
     a_user_is_disabled_once
@@ -40,6 +43,20 @@ async fn rv_03_a_session(fixture: &Fixture) {
     assert_eq!(fixture.log().await, [entry]);
     assert!(is_dead(fixture, &session).await);
     assert!(!is_dead(fixture, &other).await);
+}
+
+async fn rv_07_of_fifty_sessions_one_ends_at_a_time(fixture: &Fixture) {
+    let user = fixture.user("alice").await;
+    let mut left = BTreeSet::new();
+    for _ in 0..50 {
+        left.insert(fixture.open(user).await.id);
+    }
+    for id in left.clone() {
+        fixture.revoke(RevokeTarget::Session(id), at(1)).await.unwrap();
+        left.remove(&id);
+        let live = fixture.store.sessions(user, None, 99, at(2)).await.unwrap();
+        assert_eq!(live.iter().map(|session| session.id).collect::<BTreeSet<_>>(), left);
+    }
 }
 
 async fn rv_09_twice_gives_the_entry_in_force(fixture: &Fixture) {
@@ -107,6 +124,7 @@ async fn rv_06_a_client(fixture: &Fixture) {
     assert!(!is_dead(fixture, &new).await);
 }
 
+/// RV-19: whatever there is, it is one entry and no row of a session.
 async fn rv_05_everybody(fixture: &Fixture) {
     let (alice, bob) = (fixture.user("alice").await, fixture.user("bob").await);
     for second in 1..=4 {
@@ -116,6 +134,8 @@ async fn rv_05_everybody(fixture: &Fixture) {
     let entry = fixture.revoke(RevokeTarget::All, at(5)).await.unwrap();
     assert_eq!((entry.seq, &entry.target), (5, &Target::All { min_version: 6 }));
     assert_eq!(fixture.log().await.last(), Some(&entry));
+    let marked = "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NOT NULL";
+    assert_eq!(fixture.number(marked).await, 0);
     assert!(is_dead(fixture, &hers).await);
     assert!(is_dead(fixture, &his).await);
     let entry = fixture.revoke(RevokeTarget::All, at(6)).await.unwrap();

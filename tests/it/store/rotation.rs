@@ -124,6 +124,7 @@ async fn rf_30_another_client_does_not_use_the_token_up(fixture: &Fixture) {
     advanced(fixture.rotate(&session, 1, at(2)).await);
 }
 
+/// TM-02.
 async fn rf_43_a_clock_set_back_revives_nothing(fixture: &Fixture) {
     let session = fixture.open(fixture.user("alice").await).await;
     advanced(fixture.rotate(&session, 1, at(7200)).await);

@@ -51,7 +51,7 @@ async fn p7_live_sessions_are_found_by_their_own_index() {
     fixture.finish().await;
 }
 
-/// DB-31: one clock decides, and it is not the database's.
+/// TM-10, DB-31: one clock decides, and it is not the database's.
 #[test]
 fn db_31_no_statement_reads_the_clock() {
     for (name, statement) in sql::ALL {

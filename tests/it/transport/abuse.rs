@@ -19,8 +19,8 @@ use tokio::{
 use super::{
     PATIENCE, SHORT, Server,
     frames::{
-        END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GET, GOAWAY, HEADERS, RST_STREAM, SETTINGS,
-        WINDOW_UPDATE, begin, frame, stream_id,
+        END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frame, GET, GOAWAY, HEADERS, RST_STREAM,
+        SETTINGS, WINDOW_UPDATE, begin, frame, stream_id,
     },
     http1, limits, read_to_end,
 };
@@ -48,6 +48,21 @@ async fn gt_04_settings_say_how_many_streams_are_allowed() {
     assert!(values.contains(&(6, 32 * 1024)), "MAX_HEADER_LIST_SIZE in {values:?}");
 }
 
+/// Streams that are opened and reset at once.
+fn rapid_resets(streams: u32) -> Vec<u8> {
+    let both = |n| {
+        let opened = frame(HEADERS, END_HEADERS | END_STREAM, stream_id(n), GET);
+        [opened, frame(RST_STREAM, 0, stream_id(n), &8_u32.to_be_bytes())].concat()
+    };
+    (0..streams).flat_map(both).collect()
+}
+
+/// The connection was ended because of what came over it.
+fn assert_too_much(frames: &[Frame]) {
+    let goaway = frames.iter().find(|frame| frame.kind == GOAWAY).expect("GOAWAY");
+    assert_eq!(goaway.number(4), ENHANCE_YOUR_CALM);
+}
+
 /// F7, CVE-2023-44487: streams that are opened and reset at once.
 #[tokio::test]
 async fn gt_01_rapid_reset_ends_the_connection() {
@@ -61,15 +76,8 @@ async fn gt_01_rapid_reset_ends_the_connection() {
     ));
     let server = Server::start(app, limits()).await;
     let (mut reader, mut writer) = begin(server.connect().await).await;
-    let mut flood = Vec::new();
-    for n in 0..10_000 {
-        flood.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream_id(n), GET));
-        flood.extend(frame(RST_STREAM, 0, stream_id(n), &8_u32.to_be_bytes()));
-    }
-    let writing = tokio::spawn(async move { writer.write_all(&flood).await });
-    let frames = reader.rest().await;
-    let goaway = frames.iter().find(|frame| frame.kind == GOAWAY).expect("GOAWAY");
-    assert_eq!(goaway.number(4), ENHANCE_YOUR_CALM);
+    let writing = tokio::spawn(async move { writer.write_all(&rapid_resets(10_000)).await });
+    assert_too_much(&reader.rest().await);
     assert!(calls.load(Ordering::Relaxed) < 1000, "{calls:?} of 10000 reached the service");
     writing.abort();
     assert!(http1(&server, "/").await.ends_with("fine"));
@@ -83,15 +91,8 @@ async fn ht_13_the_http_port_has_the_same_limits() {
     for address in [served.grpc, served.http] {
         let (mut reader, mut writer) = begin(TcpStream::connect(address).await.unwrap()).await;
         settings.push(reader.next().await.unwrap().payload);
-        let mut flood = Vec::new();
-        for n in 0..1_000 {
-            flood.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream_id(n), GET));
-            flood.extend(frame(RST_STREAM, 0, stream_id(n), &8_u32.to_be_bytes()));
-        }
-        let writing = tokio::spawn(async move { writer.write_all(&flood).await });
-        let frames = reader.rest().await;
-        let goaway = frames.iter().find(|frame| frame.kind == GOAWAY).expect("GOAWAY");
-        assert_eq!(goaway.number(4), ENHANCE_YOUR_CALM);
+        let writing = tokio::spawn(async move { writer.write_all(&rapid_resets(1_000)).await });
+        assert_too_much(&reader.rest().await);
         writing.abort();
     }
     assert_eq!(settings[0], settings[1]);
@@ -115,8 +116,7 @@ async fn gt_02_made_to_reset_ends_the_connection() {
     let frames = reader.rest().await;
     let resets = frames.iter().filter(|frame| frame.kind == RST_STREAM).count();
     assert!(resets <= 40, "{resets} resets");
-    let goaway = frames.iter().find(|frame| frame.kind == GOAWAY).expect("GOAWAY");
-    assert_eq!(goaway.number(4), ENHANCE_YOUR_CALM);
+    assert_too_much(&frames);
     flooding.abort();
     assert!(http1(&server, "/").await.ends_with("fine"));
 }

@@ -2,8 +2,10 @@
 //! credentials and its outage, so that none can be forgotten.
 
 use prost::Message;
+use prost_reflect::{DescriptorPool, Kind, MessageDescriptor};
 use tokenward::{
     domain::one_time::Contact,
+    grpc::pb::FILE_DESCRIPTOR_SET,
     grpc::pb::auth::{
         BatchVerifyRequest, ChangePasswordRequest, GetJwksRequest, IssueClientTokenRequest,
         ListSessionsRequest, LoginRequest, RefreshRequest, RegisterRequest, ResetPasswordRequest,
@@ -338,5 +340,25 @@ async fn without_the_store(served: &Served, covered: &[(Method, Row)]) {
                 assert_eq!(reason(answer), down, "{}", row.method);
             }
         }
+    }
+}
+
+/// TM-09: no request of `AuthService` has a field for a time, so nobody's clock
+/// counts but ours.
+#[test]
+fn tm_09_no_call_takes_a_time_from_its_caller() {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("descriptors");
+    let service = pool.get_service_by_name("tokenward.auth.v1.AuthService").expect("the service");
+    let named = |message: &MessageDescriptor| {
+        let messages = message.fields().filter_map(|field| match field.kind() {
+            Kind::Message(inner) => Some(inner.full_name().to_owned()),
+            _ => None,
+        });
+        messages.collect::<Vec<_>>()
+    };
+    let timestamp = "google.protobuf.Timestamp".to_owned();
+    assert!(service.methods().any(|method| named(&method.output()).contains(&timestamp)));
+    for method in service.methods() {
+        assert!(!named(&method.input()).contains(&timestamp), "{}", method.name());
     }
 }

@@ -165,8 +165,8 @@ async fn p6_logins_without_a_place_are_told_when_to_come_again() {
     }
 }
 
-/// Without the database nothing is said about credentials, and what needs
-/// none goes on.
+/// VT-29: without the database nothing is said about credentials, and what
+/// needs none goes on.
 async fn an_outage_is_never_a_bad_credential(engine: Engine) {
     let Some(served) = serve(engine).await else { return };
     let mut client = served.client().await;

@@ -131,7 +131,7 @@ async fn vt_09_a_change_of_the_password_leaves_one_session(engine: Engine) {
     client.login(login_request(NEW)).await.expect("the new password counts");
 }
 
-/// AD-05: ids of others are of no use.
+/// RV-38, AD-05: ids of others are of no use.
 async fn vt_10_sessions_are_ended_by_id_or_all_at_once(engine: Engine) {
     let Some(served) = serve(engine).await else { return };
     let mut client = served.client().await;
@@ -152,6 +152,9 @@ async fn vt_10_sessions_are_ended_by_id_or_all_at_once(engine: Engine) {
     }
     for (target, field) in [
         (Target::SessionId("x".to_owned()), "session_id"),
+        (Target::SessionId("' OR 1=1 --".to_owned()), "session_id"),
+        (Target::SessionId(format!("{}\0", lost.session_id)), "session_id"),
+        (Target::SessionId("x".repeat(100_000)), "session_id"),
         (Target::UserId(String::new()), "user_id"),
     ] {
         assert_eq!(fields(revoke(&mut client, target, &mine).await), [field]);

@@ -31,6 +31,7 @@ on_both_engines!(
     ad_14_who_is_created_again_is_somebody_else,
     ad_15_a_password_that_is_set_ends_every_session,
     ad_18_masks_name_what_can_be_changed,
+    vt_19_whoever_loses_a_role_keeps_the_session_and_no_token,
     ad_19_two_administrators_lose_nothing,
     ad_22_s4_7_users_are_listed_page_by_page,
     ad_23_filters_find_what_they_say,
@@ -88,7 +89,8 @@ fn called(username: &str) -> User {
     User { username: username.to_owned(), ..User::default() }
 }
 
-/// S4.3 and S2.3: made, shown with the last login, disabled, enabled, deleted.
+/// VT-13, VT-14, S4.3 and S2.3: made, shown with the last login, disabled,
+/// enabled, deleted.
 async fn s4_3_s2_3_a_user_from_creation_to_deletion(engine: Engine) {
     let Some(mut setting) = Setting::new(engine).await else { return };
     let alice = User {
@@ -163,6 +165,7 @@ async fn ad_13_names_are_taken_once(engine: Engine) {
     assert_eq!(fields(setting.create(bad).await), ["username", "email", "roles"]);
 }
 
+/// VT-21.
 async fn ad_14_who_is_created_again_is_somebody_else(engine: Engine) {
     let Some(mut setting) = Setting::new(engine).await else { return };
     let first = setting.create(called("alice")).await.unwrap();
@@ -242,6 +245,28 @@ async fn ad_18_masks_name_what_can_be_changed(engine: Engine) {
     assert_eq!(reason(taken), is(Code::AlreadyExists, "ALREADY_EXISTS"));
     let unnamed = setting.update(called("x"), &["username"]).await;
     assert_eq!(fields(unnamed), ["user.name"]);
+}
+
+async fn vt_19_whoever_loses_a_role_keeps_the_session_and_no_token(engine: Engine) {
+    let Some(mut setting) = Setting::new(engine).await else { return };
+    let roles = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let editor = User { roles: roles(&["editor", "reader"]), ..called("alice") };
+    let name = setting.create(editor).await.unwrap().name;
+    let before = login(&setting.served, "alice").await;
+    let reader = User { name: name.clone(), roles: roles(&["reader"]), ..User::default() };
+    let lost = setting.update(reader, &["roles"]).await.unwrap();
+    assert!(lost.revocation_seq > 0);
+    assert!(!setting.is_active(&before.access_token).await);
+
+    let mut client = setting.served.client().await;
+    let refreshed = client.refresh(refresh_request(&before.refresh_token)).await.unwrap();
+    let after = refreshed.into_inner().tokens.unwrap();
+    let verdict = client.verify(about(&after.access_token)).await.unwrap().into_inner();
+    assert_eq!(verdict.claims.unwrap().roles, ["reader"]);
+
+    let more = User { name, roles: roles(&["reader", "writer"]), ..User::default() };
+    assert_eq!(setting.update(more, &["roles"]).await.unwrap().revocation_seq, 0);
+    assert!(setting.is_active(&after.access_token).await, "nothing was lost");
 }
 
 async fn ad_19_two_administrators_lose_nothing(engine: Engine) {
@@ -346,6 +371,7 @@ async fn ad_23_filters_find_what_they_say(engine: Engine) {
     }
 }
 
+/// VT-11.
 async fn sessions_are_listed_and_ended(engine: Engine) {
     let Some(mut setting) = Setting::new(engine).await else { return };
     let alice = setting.create(called("alice")).await.unwrap().name;
