@@ -6,6 +6,7 @@ mod bench;
 mod browser_sessions;
 mod commands;
 mod custom_claims;
+mod durable;
 mod import;
 mod killed;
 mod oauth_calls;
