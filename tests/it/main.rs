@@ -9,6 +9,7 @@
 
 mod architecture;
 mod attacks;
+mod campaign;
 mod documents;
 mod edges;
 mod gateway_examples;
