@@ -11,6 +11,10 @@ quickstart:
 test:
     cargo test
 
+# Processes that are killed, stopped and cut off, for an hour; `just campaign --short` for a minute.
+campaign *arguments:
+    tests/campaign/run {{ arguments }}
+
 # Real gateways and libraries against a real server; rewrites docs/compatibility.md.
 compatibility:
     cargo build
@@ -21,6 +25,7 @@ compatibility:
 lint:
     cargo fmt --check
     cargo clippy --all-targets -- -D warnings
+    cargo clippy --test campaign -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --all-features --no-deps --document-private-items
 
 # Advisories, licences, sources.

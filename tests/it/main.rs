@@ -9,6 +9,7 @@
 
 mod architecture;
 mod attacks;
+mod campaign;
 mod client;
 mod documents;
 mod edges;

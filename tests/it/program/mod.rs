@@ -8,6 +8,7 @@ mod browser_sessions;
 mod commands;
 mod custom_claims;
 mod doctor;
+mod durable;
 mod import;
 mod killed;
 mod oauth_calls;

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use sqlx::{
-    Connection as _, Executor as _, PgConnection, SqliteConnection, postgres::PgConnectOptions,
-};
+use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tokenward::{
     crypto::digest::sha256,
     store::{
@@ -14,13 +12,8 @@ use tokenward::{
     },
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream, UnixStream},
-    sync::watch,
-};
-
 use super::fixture::{Fixture, at, revoke};
+use crate::support::proxy::Proxy;
 
 /// How many connections wait for a lock.
 const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity \
@@ -184,56 +177,4 @@ async fn a_network_that_falls_silent_does_not_keep_the_pool() {
     tokio::time::timeout(Duration::from_secs(5), recovered).await.expect("on a new connection");
     store.close().await;
     fixture.finish().await;
-}
-
-/// A way to the server that can be cut without anybody being told.
-struct Proxy {
-    url: String,
-    silent: watch::Sender<u32>,
-}
-
-impl Proxy {
-    async fn start(target: &str) -> Self {
-        let server: PgConnectOptions = target.parse().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut url = url::Url::parse(target).unwrap();
-        url.set_host(Some("127.0.0.1")).unwrap();
-        url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
-        url.set_query(None);
-        let silent = watch::Sender::new(0);
-        let watched = silent.clone();
-        tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                let far = dial(&server).await;
-                tokio::spawn(forward(near, far, watched.subscribe()));
-            }
-        });
-        Self { url: url.into(), silent }
-    }
-
-    /// Nothing passes any more on the connections that are open now.
-    fn silence(&self) {
-        self.silent.send_modify(|times| *times += 1);
-    }
-}
-
-async fn dial(server: &PgConnectOptions) -> Box<dyn Pipe> {
-    let file = format!(".s.PGSQL.{}", server.get_port());
-    match server.get_socket() {
-        Some(folder) => Box::new(UnixStream::connect(folder.join(file)).await.unwrap()),
-        None => Box::new(TcpStream::connect((server.get_host(), server.get_port())).await.unwrap()),
-    }
-}
-
-trait Pipe: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Pipe for T {}
-
-async fn forward(mut near: TcpStream, mut far: Box<dyn Pipe>, mut silent: watch::Receiver<u32>) {
-    let silenced = async { drop(silent.changed().await) };
-    tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-        // Both ends stay open and hear nothing.
-        () = silenced => std::future::pending().await,
-    }
 }

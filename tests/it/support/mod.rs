@@ -12,6 +12,7 @@ pub(crate) mod key_tools;
 pub(crate) mod naughty;
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod served;
 pub(crate) mod skip;
 pub(crate) mod tls;

@@ -1,6 +1,7 @@
 //! A PostgreSQL for tests: the one of `TEST_DATABASE_URL`, or one that is
 //! started from local binaries, shared by all tests of the process, and gone
-//! with it, however it ends.
+//! with it, however it ends. Or one apart ([`PostgresServer`]), for whoever
+//! breaks it.
 
 use std::{
     env, fs,
@@ -9,7 +10,7 @@ use std::{
         process::CommandExt as _,
     },
     path::{Path, PathBuf},
-    process::{self, Command, Stdio},
+    process::{self, Child, Command, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -25,12 +26,17 @@ use super::skip::skip;
 /// The URL of a fresh, empty database. `None`, said loudly, when there is no
 /// PostgreSQL; a failure then with `REQUIRE_POSTGRES=1`.
 pub(crate) async fn fresh_database(test: &str) -> Option<String> {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let Some(server) = server() else {
         let advice = "no PostgreSQL (set TEST_DATABASE_URL or install its server binaries)";
         skip(test, advice, "REQUIRE_POSTGRES");
         return None;
     };
+    Some(fresh_database_on(server).await)
+}
+
+/// The URL of a fresh, empty database of this server.
+pub(crate) async fn fresh_database_on(server: &str) -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = format!("tokenward_test_{}_{number}", process::id());
     let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
@@ -39,18 +45,26 @@ pub(crate) async fn fresh_database(test: &str) -> Option<String> {
     let pool = pool.connect(server).await.expect("the test server answers");
     pool.execute(AssertSqlSafe(create)).await.expect("a fresh database");
     pool.close().await;
-    Some(with_database(server, &name))
+    with_database(server, &name)
 }
 
 /// Drops a database of [`fresh_database`], with whoever still uses it.
 pub(crate) async fn drop_database(url: &str) {
-    let (Some(server), Some(name)) = (server(), database_of(url)) else { return };
+    if let Some(server) = server() {
+        drop_database_on(server, url).await;
+    }
+}
+
+/// The same on this server.
+pub(crate) async fn drop_database_on(server: &str, url: &str) {
+    let Some(name) = database_of(url) else { return };
     let mut connection = PgConnection::connect(server).await.expect("the test server answers");
     let drop = AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
     connection.execute(drop).await.expect("dropped");
 }
 
-fn database_of(url: &str) -> Option<&str> {
+/// The name in a URL.
+pub(crate) fn database_of(url: &str) -> Option<&str> {
     url.split('?').next()?.rsplit('/').next()
 }
 
@@ -62,9 +76,61 @@ fn with_database(server: &str, name: &str) -> String {
 
 /// The URL of the server's own database.
 fn server() -> Option<&'static str> {
+    /// What tests need no protection against: a machine that loses its power.
+    const CARELESS: &[&str] = &["fsync=off", "full_page_writes=off"];
+    static OWN: OnceLock<Option<PostgresServer>> = OnceLock::new();
     static SERVER: OnceLock<Option<String>> = OnceLock::new();
-    let start = || env::var("TEST_DATABASE_URL").ok().or_else(|| Some(start(&binaries()?)));
+    let own = || OWN.get_or_init(|| PostgresServer::start(CARELESS)).as_ref();
+    let start = || env::var("TEST_DATABASE_URL").ok().or_else(|| own().map(PostgresServer::url));
     SERVER.get_or_init(start).as_deref()
+}
+
+/// A PostgreSQL from local binaries, that nobody else uses. Dropped, it is
+/// stopped and its folder removed; the same when the process ends otherwise.
+pub(crate) struct PostgresServer {
+    folder: PathBuf,
+    /// Told a line, it kills the server as a crash would, and starts it again.
+    pub(crate) watchdog: Child,
+}
+
+impl PostgresServer {
+    /// Starts one with these settings. `None` when there are no binaries.
+    pub(crate) fn start(settings: &[&str]) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let binaries = binaries()?;
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tokenward-postgres-{}-{number}", process::id());
+        let folder = env::temp_dir().join(name);
+        let user = unprivileged_user();
+        init(&binaries, &folder, user);
+        let watchdog = watchdog(user, &binaries, &folder, settings).spawn().expect("sh runs");
+        let server = Self { folder, watchdog };
+        server.until_it_listens();
+        Some(server)
+    }
+
+    /// The URL of the server's own database.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postgres@localhost/postgres?host={}", self.folder.display())
+    }
+
+    fn until_it_listens(&self) {
+        let socket = self.folder.join(".s.PGSQL.5432");
+        for _ in 0..1_000 {
+            if socket.exists() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("PostgreSQL has not started: see {}", self.folder.join("log").display());
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
+    }
 }
 
 /// The folder with `initdb` and `postgres`.
@@ -79,53 +145,55 @@ fn binaries() -> Option<PathBuf> {
 }
 
 /// Stops the server and removes its folder once the test process is gone:
-/// then nobody holds the other end of its standard input any more.
+/// then nobody holds the other end of its standard input any more. A line from
+/// there ends the server as `pg_ctl stop -m immediate` does, and starts it anew.
 const WATCHDOG: &str = r#"
 PATH="$PATH:/usr/bin:/bin"
-"$1"/postgres -D "$2"/data -k "$2" -c listen_addresses= -c fsync=off -c full_page_writes=off \
-    -c max_connections=300 >"$2"/log 2>&1 </dev/null &
-cat >/dev/null
+binaries=$1 folder=$2
+shift 2
+start() {
+    "$binaries"/postgres -D "$folder"/data -k "$folder" -c listen_addresses= \
+        -c max_connections=300 "$@" >>"$folder"/log 2>&1 </dev/null &
+}
+start "$@"
+while read -r _; do
+    kill -QUIT $!
+    wait $!
+    start "$@"
+done
 kill -INT $!
 wait $!
-rm -rf "$2"
+rm -rf "$folder"
 "#;
 
-fn start(binaries: &Path) -> String {
-    let folder = env::temp_dir().join(format!("tokenward-postgres-{}", process::id()));
-    fs::create_dir(&folder).expect("a folder for the server");
-    let user = unprivileged_user();
+fn init(binaries: &Path, folder: &Path, user: Option<(u32, u32)>) {
+    fs::create_dir(folder).expect("a folder for the server");
     if let Some((uid, gid)) = user {
-        chown(&folder, Some(uid), Some(gid)).expect("chown as root");
+        chown(folder, Some(uid), Some(gid)).expect("chown as root");
     }
     let mut initdb = as_user(user, Command::new(binaries.join("initdb")));
-    let initdb = initdb.current_dir(&folder).arg("-D").arg(folder.join("data"));
+    let initdb = initdb.current_dir(folder).arg("-D").arg(folder.join("data"));
     let made = initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]);
     let made = made.output().expect("initdb runs");
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-    watch(user, binaries, &folder);
-    format!("postgres://postgres@localhost/postgres?host={}", folder.display())
 }
 
-fn watch(user: Option<(u32, u32)>, binaries: &Path, folder: &Path) {
+fn watchdog(
+    user: Option<(u32, u32)>,
+    binaries: &Path,
+    folder: &Path,
+    settings: &[&str],
+) -> Command {
     let mut watchdog = as_user(user, Command::new("/bin/sh"));
     watchdog.args(["-c", WATCHDOG, "sh"]).arg(binaries).arg(folder).current_dir(folder);
+    watchdog.args(settings.iter().flat_map(|setting| ["-c", setting]));
     // Out of the terminal's process group: Ctrl-C must not stop the cleaning.
     watchdog.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = watchdog.spawn().expect("sh runs");
-    // The pipe stays open until the process ends.
-    std::mem::forget(child);
-    let socket = folder.join(".s.PGSQL.5432");
-    for _ in 0..1_000 {
-        if socket.exists() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    panic!("PostgreSQL has not started: see {}", folder.join("log").display());
+    watchdog
 }
 
-/// PostgreSQL refuses to run as root.
-fn unprivileged_user() -> Option<(u32, u32)> {
+/// PostgreSQL refuses to run as root: the user and group that it runs as then.
+pub(crate) fn unprivileged_user() -> Option<(u32, u32)> {
     if fs::metadata("/proc/self").expect("procfs").uid() != 0 {
         return None;
     }

@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
     process::{self, Child, ChildStderr, Command, Stdio},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU16, Ordering},
         mpsc,
     },
@@ -25,22 +25,29 @@ use super::{
     world::PASSWORD,
 };
 
+/// The program that is run; the one that was built with the tests, unless
+/// another one is named before the first run.
+pub(crate) static BINARY: OnceLock<PathBuf> = OnceLock::new();
+
 /// How often something is looked at that a process will do soon.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Tokenward in a scratch folder of its own, where `tokenward-data` will be.
-/// Its servers listen on free ports of 127.0.0.1 unless told otherwise.
+/// Its servers listen on free ports of 127.0.0.1 unless told otherwise. A clone
+/// is in the same folder.
+#[derive(Clone)]
 pub(crate) struct Program {
     dir: Arc<TempDir>,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    wrapper: Vec<String>,
 }
 
 impl Program {
     /// Nothing but an empty folder.
     pub(crate) fn new() -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("a folder"));
-        Self { dir, arguments: Vec::new(), variables: Vec::new() }
+        Self { dir, arguments: Vec::new(), variables: Vec::new(), wrapper: Vec::new() }
             .set("grpc.listen", "127.0.0.1:0")
             .set("admin.listen", "127.0.0.1:0")
             .set("http.listen", "127.0.0.1:0")
@@ -70,6 +77,12 @@ impl Program {
         fs::write(&path, toml).expect("a configuration file");
         let path = path.to_str().expect("UTF-8").to_owned();
         self.env("TOKENWARD_CONFIG", &path)
+    }
+
+    /// Every command is started by another program, which must become it.
+    pub(crate) fn started_by(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+        self
     }
 
     /// The folder with keys and database.
@@ -163,7 +176,15 @@ impl Program {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
+        let binary = BINARY.get_or_init(|| env!("CARGO_BIN_EXE_tokenward").into());
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(binary),
+            Some((wrapper, words)) => {
+                let mut command = Command::new(wrapper);
+                command.args(words).arg(binary);
+                command
+            }
+        };
         command.args(arguments).args(&self.arguments).current_dir(self.dir.path());
         // What whoever runs the tests has set is not meant for them.
         let foreign = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
