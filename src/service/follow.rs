@@ -64,6 +64,7 @@ impl Follower {
                 self.index.drop_dead(self.index.stamp().prudent_wall(started));
             }
             tokio::select! {
+                biased; // A seeded run repeats: no branch is drawn by lot.
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(self.interval) => {}
                 () = async { tokio::time::sleep(REST).await; self.index.wanted().await } => {}

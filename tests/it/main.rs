@@ -19,6 +19,7 @@ mod keyring;
 mod memory_store;
 mod program;
 mod service;
+mod simulation;
 mod store;
 mod support;
 mod transport;
