@@ -40,10 +40,6 @@ impl Life {
         self.lock().0 == State::Dead
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
-        self.lock().0 == State::Stopped
-    }
-
     /// Waits until it runs. False: it never will again.
     pub(super) async fn runs(&self) -> bool {
         poll_fn(|context| {

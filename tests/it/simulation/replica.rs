@@ -184,5 +184,5 @@ fn in_background(
     work: impl Future<Output = ()> + Send + 'static,
 ) {
     let life = Arc::clone(life);
-    ground.tasks.spawn(async move { drop(Living::new(&life, work, None).await) });
+    ground.tasks.spawn(async move { Living::new(&life, work, None).await.unwrap_or_default() });
 }
