@@ -199,9 +199,11 @@ statements! {
         WHERE id = $1 RETURNING id";
     /// Takes the identifier of kind $2 from the user $1.
     DELETE_IDENTIFIER = "DELETE FROM user_identifiers WHERE user_id = $1 AND kind = $2";
-    /// Takes the live sessions of the user $1 from version $2 to $3.
+    /// Takes the live sessions of the user $1 from version $2 to $3. Those below
+    /// the version floor are dead, and stay behind.
     MOVE_SESSIONS_OF_USER = "UPDATE sessions SET user_version = $3 \
-        WHERE user_id = $1 AND user_version = $2 AND revoked_at IS NULL RETURNING id";
+        WHERE user_id = $1 AND user_version = $2 AND revoked_at IS NULL \
+        AND user_version >= (SELECT h.version_floor FROM revocation_head h) RETURNING id";
     /// Compare and set: $1 user, $2 old hash, $3 new hash.
     REPLACE_PASSWORD_HASH = "UPDATE users SET password_hash = $3 \
         WHERE id = $1 AND password_hash = $2 RETURNING id";

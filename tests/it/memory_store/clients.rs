@@ -12,7 +12,7 @@ use super::state::{ClientRow, ClientSettings, State, corrupt};
 
 impl State {
     /// An id that was another client's before goes on with its versions.
-    pub(super) fn create_client(&mut self, new: NewClient) -> Result<CreateClient, StoreError> {
+    pub(super) fn create_client(&mut self, new: &NewClient) -> Result<CreateClient, StoreError> {
         self.head()?;
         let (id, now) = (new.id.clone(), new.context.now);
         if self.client_settings.contains_key(&id) {
@@ -111,7 +111,9 @@ impl State {
             ClientChange::Rotate { secret, grace } => {
                 let secrets = &mut settings.secrets;
                 secrets.retain(|old| !grace.is_zero() && old.expires_at.is_none());
-                secrets.iter_mut().for_each(|old| old.expires_at = Some(now.plus(*grace)));
+                for old in secrets.iter_mut() {
+                    old.expires_at = Some(now.plus(*grace));
+                }
                 secrets.push(secret.at(now));
             }
             ClientChange::Disable | ClientChange::Delete => {

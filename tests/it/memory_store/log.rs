@@ -35,12 +35,17 @@ impl State {
     /// The entry in force for a target that was revoked before: the newest one
     /// about it, or, once that has been swept, what it must have said.
     pub(super) fn in_force(&self, draft: Draft) -> Result<Revocation, StoreError> {
-        let about = |entry: &&Revocation| subject(&entry.target) == subject(&draft.target);
-        if let Some(newest) = self.log.values().rev().find(about) {
-            return Ok(newest.clone());
+        if let Some(newest) = self.newest_about(&draft.target) {
+            return Ok(newest);
         }
         let (head, counted_from) = (self.head()?, draft.at);
         Ok(draft.placed(head.seq, &head, counted_from))
+    }
+
+    /// The newest entry about a target that is still there.
+    pub(super) fn newest_about(&self, target: &Target) -> Option<Revocation> {
+        let about = |entry: &&Revocation| subject(&entry.target) == subject(target);
+        self.log.values().rev().find(about).cloned()
     }
 
     pub(super) fn look(&self, known_seq: i64) -> Result<Look, StoreError> {

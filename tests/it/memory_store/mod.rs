@@ -83,9 +83,10 @@ impl MemoryStore {
         self.state().clone()
     }
 
-    /// Brings the database back to what it was.
-    pub(crate) fn restore(&self, state: State) {
-        *self.state() = state;
+    /// Brings the database back to what it was. Its clock goes on.
+    pub(crate) fn restore(&self, backup: State) {
+        let mut state = self.state();
+        *state = State { database_time: state.database_time, ..backup };
     }
 
     /// Gives the database a clock, which does not go by itself. It has none at
@@ -213,7 +214,7 @@ impl Store for MemoryStore {
     }
 
     async fn create_client(&self, new: NewClient) -> Result<CreateClient, StoreError> {
-        self.step(|state| state.create_client(new))
+        self.step(|state| state.create_client(&new))
     }
 
     async fn client(&self, id: ClientId) -> Result<Option<ClientStanding>, StoreError> {

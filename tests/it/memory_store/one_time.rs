@@ -75,12 +75,14 @@ impl State {
         let digest = &request.digest;
         let used = Used { digest, purpose, user_id, user_version, now: request.now };
         let Some((kind, canonical)) = self.use_up(&used) else { return false };
-        let Some(user) = self.users.get_mut(&user_id) else { return false };
-        if place_of(&mut user.account, kind).as_ref() != Some(&canonical) {
+        let Some(owner) = self.users.get_mut(&user_id) else { return false };
+        if place_of(&mut owner.account, kind).as_ref() != Some(&canonical) {
             // The user has another one by now. The token is worth nothing, and goes.
             return false;
         }
-        verified_of(&mut user.account, kind).into_iter().for_each(|at| *at = Some(request.now));
+        if let Some(verified_at) = verified_of(&mut owner.account, kind) {
+            *verified_at = Some(request.now);
+        }
         self.tell(&request.event(kind));
         true
     }

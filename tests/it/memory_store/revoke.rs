@@ -40,7 +40,7 @@ impl State {
         Ok(Some(entry))
     }
 
-    /// Revokes a live session. Its misuse or its end has been judged before.
+    /// Revokes a session that the caller has found alive.
     pub(super) fn end_session(
         &mut self,
         id: SessionId,

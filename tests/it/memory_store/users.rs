@@ -60,8 +60,8 @@ impl State {
         Ok(UserEnded::Ended(entry))
     }
 
-    /// Does a token to set a new password go, which may have been sent to what
-    /// the user had before? All identifiers that are given replace others.
+    /// A token to set a new password may have been sent to what the user had
+    /// before, and goes.
     fn replace_identifiers(&mut self, update: &UpdateUser, before: &Account) {
         if !update.identifiers.is_empty() {
             self.forget_one_time_token(update.id, Purpose::PasswordReset);
@@ -136,6 +136,8 @@ fn apply(account: &mut Account, update: &UpdateUser) {
     for (kind, identifier) in &update.identifiers {
         let text = identifier.as_ref().map(|identifier| identifier.as_str().to_owned());
         *place_of(account, kind) = text;
-        verified_of(account, kind).into_iter().for_each(|at| *at = None);
+        if let Some(verified_at) = verified_of(account, kind) {
+            *verified_at = None;
+        }
     }
 }

@@ -18,8 +18,8 @@ use tokenward::{
 };
 use uuid::Uuid;
 
-use super::counts::Count;
 use super::{
+    counts::Count,
     fixture::{Fixture, ISSUER, START, at, client, context, instance, new_session, sweep, unique},
     races::{RACERS, race, replicas},
 };

@@ -87,7 +87,11 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) async fn memory() -> Self {
-        let memory = MemoryStore::new();
+        Self::on(MemoryStore::new()).await
+    }
+
+    /// On a database in memory.
+    pub(super) async fn on(memory: Arc<MemoryStore>) -> Self {
         let store: Arc<dyn Store> = memory.clone();
         let url = SecretString::default();
         Self { store, url, folder: None, memory: Some(memory) }.claimed().await
@@ -128,6 +132,14 @@ impl Fixture {
         self.store.close().await;
         if self.folder.is_none() && self.memory.is_none() {
             postgres::drop_database(self.url.expose_secret()).await;
+        }
+    }
+
+    /// As if these entries of the log had been swept away.
+    pub(super) async fn lose_entries_before(&self, seq: i64) {
+        match &self.memory {
+            Some(memory) => memory.inspect(|state| state.log.retain(|place, _| *place >= seq)),
+            None => self.raw(&format!("DELETE FROM revocations WHERE seq < {seq}")).await,
         }
     }
 

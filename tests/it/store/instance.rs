@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use tokenward::{domain::clock::Timestamp, store::port::Claim};
 
-use super::counts::Count;
-use super::fixture::{ACCESS_S, Fixture, ISSUER, SESSION_S, client, instance, new_session};
+use super::{
+    counts::Count,
+    fixture::{ACCESS_S, Fixture, ISSUER, SESSION_S, client, instance, new_session},
+};
 
 on_every_store! {
     another_issuer_is_told_whose_it_is_and_changes_nothing

@@ -8,8 +8,10 @@ use tokenward::{
     store::port::{OpenSession, RevokeTarget, Rotated},
 };
 
-use super::counts::Count;
-use super::fixture::{ACCESS_S, Fixture, MARGIN_S, SESSION_S, at, client, new_session, sweep};
+use super::{
+    counts::Count,
+    fixture::{ACCESS_S, Fixture, MARGIN_S, SESSION_S, at, client, new_session, sweep},
+};
 
 on_every_store! {
     a_session_is_stored_as_given_and_the_login_is_recorded

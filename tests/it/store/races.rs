@@ -14,10 +14,12 @@ use tokenward::{
     store::port::{Claim, CreateUser, OpenSession, RevokeTarget, Rotated, Store},
 };
 
-use super::counts::Count;
-use super::fixture::{
-    Fixture, ISSUER, START, advanced, at, client, instance, new_account, new_session, new_user,
-    revoke, rotate, sweep,
+use super::{
+    counts::Count,
+    fixture::{
+        Fixture, ISSUER, START, advanced, at, client, instance, new_account, new_session, new_user,
+        revoke, rotate, sweep,
+    },
 };
 
 pub(super) const RACERS: usize = 32;

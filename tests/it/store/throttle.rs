@@ -11,8 +11,10 @@ use tokenward::{
     store::port::{Attempt, Store, Swept},
 };
 
-use super::counts::Count;
-use super::fixture::{Fixture, at, end, sweep};
+use super::{
+    counts::Count,
+    fixture::{Fixture, at, end, sweep},
+};
 
 const RACERS: u8 = 32;
 const RULES: ThrottleRules = ThrottleRules {
