@@ -150,7 +150,8 @@ impl World {
                 model.logged_in(begun, clock, whose, quiet, id, tokens, crowded);
             }
             Some(Err(error)) => {
-                if model.refusal(&error) == Some(Refusal::InvalidCredentials) {
+                let refusal = model.refusal(&error);
+                if refusal == Some(Refusal::InvalidCredentials) {
                     model.login_refused(user, &password, quiet);
                 }
             }

@@ -97,7 +97,9 @@ fn first_broken(seeds: u64, run: impl Fn(u64) -> Run + Sync) -> Option<u64> {
     };
     thread::scope(|scope| {
         let looking: Vec<_> = (0..threads).map(|_| scope.spawn(look)).collect();
-        looking.into_iter().for_each(|thread| thread.join().expect("a run does not panic"));
+        for thread in looking {
+            thread.join().expect("a run does not panic");
+        }
     });
     Some(broken.into_inner()).filter(|seed| *seed < u64::MAX)
 }

@@ -551,7 +551,9 @@ impl Model {
     }
 
     fn doubt_sessions(&mut self, sessions: &[usize]) {
-        sessions.iter().for_each(|session| self.doubt_session(*session));
+        for session in sessions {
+            self.doubt_session(*session);
+        }
     }
 
     pub(super) fn doubt_session(&mut self, session: usize) {

@@ -88,7 +88,7 @@ impl Replica {
         if ground.bug == Some(Bug::ClocksStandWhileStopped)
             && let Some(stopped_at) = stopped_at
         {
-            self.clock.stand_for(ground.time.elapsed() - stopped_at);
+            self.clock.stand_for(ground.time.elapsed().saturating_sub(stopped_at));
         }
         self.life.resume();
     }

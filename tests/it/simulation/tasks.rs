@@ -49,7 +49,7 @@ impl Tasks {
             }
             Poll::Pending
         })
-        .await
+        .await;
     }
 
     fn go_on(self: &Arc<Self>, number: u64, mut work: Work) {

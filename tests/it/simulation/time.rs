@@ -92,7 +92,8 @@ impl ReplicaClock {
     }
 
     fn elapsed(&self) -> Duration {
-        self.time.elapsed() - Duration::from_millis(self.stood.load(Ordering::Relaxed))
+        let stood = Duration::from_millis(self.stood.load(Ordering::Relaxed));
+        self.time.elapsed().saturating_sub(stood)
     }
 }
 
