@@ -47,7 +47,7 @@ impl Tasks {
             while let Some((number, work)) = self.next() {
                 self.go_on(number, work);
             }
-            Poll::Pending
+            Poll::<()>::Pending
         })
         .await;
     }
