@@ -225,9 +225,13 @@ impl World {
     }
 
     fn present(&mut self, at: usize, session: usize, token: String) {
+        let is_right = self.replicas[at].clock_state().is_right;
         let (quiet, client) = {
             let mut model = self.model();
             model.begin_call(session);
+            if !is_right {
+                model.wrong_time(session);
+            }
             let found = &model.sessions[session];
             (model.quiet(found.user), found.client)
         };

@@ -452,9 +452,14 @@ impl Model {
         found.calls -= 1;
         found.last_call = now;
         if begun.clock != clock || !clock.is_right {
-            found.has_wrong_time = true;
-            found.doubts += 1;
+            self.wrong_time(session);
         }
+    }
+
+    /// A wrong time may go into the session.
+    pub(super) fn wrong_time(&mut self, session: usize) {
+        self.sessions[session].has_wrong_time = true;
+        self.doubt_session(session);
     }
 
     /// P2: nothing comes of what a kill covers that was answered before.
