@@ -65,6 +65,7 @@ impl Follower {
                 dropped = now;
             }
             tokio::select! {
+                biased; // A seeded run repeats: no branch is drawn by lot.
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(self.interval) => {}
                 () = async { tokio::time::sleep(REST).await; self.index.wanted().await } => {}

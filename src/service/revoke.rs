@@ -9,6 +9,8 @@
 //! A process that dies between 2 and 3 has not answered, and reads the entry
 //! when it starts again.
 
+use std::time::Duration;
+
 use crate::{
     crypto::port::KeyPurpose,
     domain::{
@@ -17,7 +19,7 @@ use crate::{
         clock::Timestamp,
         error::{AuthError, Denial, Refusal},
         id::{ClientId, SessionId, UserId},
-        revocation::Reason,
+        revocation::{Reason, Revocation},
         token::{CompactToken, TokenType},
     },
     store::port::Revoke,
@@ -26,7 +28,9 @@ use crate::{
 pub use crate::store::port::RevokeTarget;
 
 use super::{
-    Administrator, Auth, Caller, client_auth::ClientCredentials, index::Knowledge,
+    Administrator, Auth, Caller,
+    client_auth::ClientCredentials,
+    index::{Knowledge, Needs},
     verify::acting_user,
 };
 
@@ -61,7 +65,7 @@ impl Auth {
             return self.index.read(Knowledge::seq);
         };
         let (target, origin) = (RevokeTarget::Session(session), caller.acting_as(Actor::Bearer));
-        let seq = self.revoke_for(target, Reason::Logout, origin).await?;
+        let seq = self.log_out(target, origin).await?;
         // What was revoked long ago is answered with the newest number, as what
         // was never ours is.
         Ok(self.index.read(Knowledge::seq)?.max(seq.unwrap_or_default()))
@@ -84,7 +88,7 @@ impl Auth {
         if let Some(session) = issued.session {
             let (target, origin) =
                 (RevokeTarget::Session(session), caller.acting_as(client.actor()));
-            self.revoke_for(target, Reason::Logout, origin).await?;
+            self.log_out(target, origin).await?;
         } else if now < issued.expires_at {
             return Ok(RevokedByClient::NotRevocable);
         }
@@ -105,7 +109,7 @@ impl Auth {
             .map_err(|error| AuthError::invalid("session_id", error.to_string()))?;
         let target = RevokeTarget::OwnSession { id, owner: user };
         let origin = caller.acting_as(Actor::User(user));
-        let seq = self.revoke_for(target, Reason::Logout, origin).await?;
+        let seq = self.log_out(target, origin).await?;
         Ok(self.index.read(Knowledge::seq)?.max(seq.unwrap_or_default()))
     }
 
@@ -124,8 +128,13 @@ impl Auth {
         }
         let target = RevokeTarget::OwnSessions { user, version: claims.user_version };
         let origin = caller.acting_as(Actor::User(user));
-        let seq = self.revoke_for(target, Reason::Logout, origin).await?;
-        seq.ok_or(AuthError::Unauthenticated(Refusal::Revoked))
+        let entry = self.write_revocation(target, Reason::Logout, origin).await?;
+        // The user's version has moved on, and sessions with it: what ended the
+        // caller's token did not end them.
+        let ended = entry.filter(|entry| {
+            !matches!(entry.reason, Reason::PasswordChanged | Reason::RolesNarrowed)
+        });
+        ended.map(|entry| entry.seq).ok_or(AuthError::Unauthenticated(Refusal::Revoked))
     }
 
     /// Revokes by id. `None`: there is no such thing.
@@ -137,19 +146,43 @@ impl Auth {
         self.revoke_for(target, Reason::Operator, admin.origin()).await
     }
 
+    /// Ends a session. One that is not there any more died with its user, maybe
+    /// on another replica a moment ago: whoever is told that it is dead must not
+    /// meet a replica that has not read so.
+    async fn log_out(
+        &self,
+        target: RevokeTarget,
+        origin: Origin,
+    ) -> Result<Option<i64>, AuthError> {
+        let seq = self.revoke_for(target, Reason::Logout, origin).await?;
+        if seq.is_none() {
+            let up_to_date = Needs { max_staleness: Some(Duration::ZERO), ..Needs::default() };
+            self.index.ready_for(up_to_date).await?;
+        }
+        Ok(seq)
+    }
+
     pub(super) async fn revoke_for(
         &self,
         target: RevokeTarget,
         reason: Reason,
         origin: Origin,
     ) -> Result<Option<i64>, AuthError> {
+        let entry = self.write_revocation(target, reason, origin).await?;
+        Ok(entry.map(|entry| entry.seq))
+    }
+
+    async fn write_revocation(
+        &self,
+        target: RevokeTarget,
+        reason: Reason,
+        origin: Origin,
+    ) -> Result<Option<Revocation>, AuthError> {
         let (entry_id, now) = (self.random_uuid()?, self.now());
         let request = Revoke { target, reason, origin, entry_id, now };
-        let Some(entry) = self.store.revoke(request).await? else {
-            return Ok(None);
-        };
-        self.index.apply([&entry]);
-        Ok(Some(entry.seq))
+        let entry = self.store.revoke(request).await?;
+        self.index.apply(&entry);
+        Ok(entry)
     }
 
     /// Whose a token of ours is, whatever its kind or age. That of a client

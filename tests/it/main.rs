@@ -23,6 +23,7 @@ mod live_keys;
 mod memory_store;
 mod program;
 mod service;
+mod simulation;
 mod store;
 mod support;
 mod transport;

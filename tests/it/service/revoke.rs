@@ -18,6 +18,8 @@ use tokenward::{
     service::{
         Administrator, Caller,
         index::Needs,
+        profile::ProfileRequest,
+        update_user::UpdateUserRequest,
         verify::{InactiveReason, Question},
     },
     store::port::RevokeTarget,
@@ -40,6 +42,8 @@ on_both_engines!(
     rv_garbage_is_answered_alike_and_changes_nothing,
     rv_revoking_twice_is_revoking_once,
     rv_22_every_kind_of_revocation_kills_its_set_only,
+    p1_a_session_that_is_gone_is_dead_only_where_its_end_is_known,
+    p1_ending_all_own_sessions_is_not_said_of_those_that_live_on,
     vt_22_a_cold_start_knows_what_was_revoked_before,
     vt_31_a_new_login_does_not_revive_an_old_session,
     vt_03_a_revoked_key_kills_what_it_signed_on_every_replica,
@@ -265,4 +269,44 @@ async fn vt_28_rv_26_nothing_passes_that_began_after_the_answer(engine: Engine) 
             assert!(!thief.await.unwrap(), "something passed");
         }
     }
+}
+
+/// The simulation found it: the user is deleted on one replica, and another
+/// one, which has not read so, is asked to revoke the token.
+async fn p1_a_session_that_is_gone_is_dead_only_where_its_end_is_known(engine: Engine) {
+    let Some(world) = World::new(engine).await else { return };
+    let user = world.user("alice").await;
+    let token = world.login("alice").await.tokens.access_token;
+    let other = world.replica().await;
+    world.auth().delete_user(user, &Administrator::command_line()).await.expect("deleted");
+    world.clock.advance(Duration::from_millis(1));
+    let caller = Caller::default();
+    let answer = other.auth.revoke_token(token.expose_secret(), &caller).await;
+    assert!(matches!(answer, Err(AuthError::Unavailable { .. })), "{answer:?}");
+    other.follower(Duration::from_millis(100)).look().await.expect("the log can be read");
+    other.auth.revoke_token(token.expose_secret(), &caller).await.expect("revoked");
+    let verdict = other.auth.verify(&question(token.expose_secret())).await.expect("a verdict");
+    assert!(matches!(verdict.reason, Some(InactiveReason::Revoked(_))), "{:?}", verdict.reason);
+}
+
+/// The simulation found it: roles went a moment ago, and the sessions have gone
+/// along to the user's next version.
+async fn p1_ending_all_own_sessions_is_not_said_of_those_that_live_on(engine: Engine) {
+    let Some(world) = World::new(engine).await else { return };
+    let user = world.user("alice").await;
+    let tokens = world.login("alice").await.tokens;
+    let claims = world.auth().authenticate(Some(tokens.access_token.expose_secret())).await;
+    let request = UpdateUserRequest {
+        id: user,
+        fields: vec!["roles".to_owned()],
+        profile: ProfileRequest::default(),
+        revision: None,
+    };
+    let admin = Administrator::command_line();
+    world.auth().update_user(request, &admin).await.expect("fewer roles");
+    let (claims, id) = (claims.expect("active before"), user.to_string());
+    let answer = world.auth().revoke_own_sessions(&claims, &id, &Caller::default()).await;
+    assert!(matches!(answer, Err(AuthError::Unauthenticated(Refusal::Revoked))), "{answer:?}");
+    let refreshed = world.refresh(&tokens.refresh_token.expect("a refresh token")).await;
+    refreshed.expect("the session lives on, as was said");
 }
