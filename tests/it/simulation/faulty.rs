@@ -170,7 +170,7 @@ fn subject_of(target: &RevokeTarget) -> Uuid {
     match target {
         RevokeTarget::Session(id) | RevokeTarget::OwnSession { id, .. } => id.uuid(),
         RevokeTarget::User(user) | RevokeTarget::OwnSessions { user, .. } => user.uuid(),
-        RevokeTarget::Client(_) | RevokeTarget::All => EVERYBODY,
+        RevokeTarget::Client(_) | RevokeTarget::Key(_) | RevokeTarget::All => EVERYBODY,
     }
 }
 
@@ -210,6 +210,7 @@ macro_rules! faulty_store {
 
 faulty_store! {
     claim(instance: Instance) -> Claim;
+    issuer() -> Option<String>;
     create_user(new: NewUser) -> CreateUser;
     create_users(accounts: Vec<NewAccount>, context: Context) -> Vec<CreateUser>;
     credentials(identifier: Identifier) -> Option<Credentials>;
