@@ -1,6 +1,6 @@
 //! The issuer's address, as gateways see it: its metadata, and its keys.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -12,12 +12,17 @@ use crate::{cli::connection, config::Settings, crypto::port::JwksDocument};
 
 const CHECK: &str = "issuer";
 
-/// `serves`: somebody listens on our addresses, so that the issuer should
+/// A key that was made a moment ago is not everywhere yet: keys are compared so
+/// often, with a pause.
+const COMPARISONS: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// `ours` looks at the keys of this machine. `serves`: somebody listens on our addresses, so that the issuer should
 /// answer.
 pub(super) async fn check(
     args: &DoctorArgs,
     settings: &Settings,
-    ours: Option<&JwksDocument>,
+    ours: impl Fn() -> Option<Arc<JwksDocument>>,
     serves: bool,
 ) -> Vec<Finding> {
     let issuer = settings.issuer.trim_end_matches('/');
@@ -50,25 +55,35 @@ fn unreachable(url: &str, error: &anyhow::Error, serves: bool) -> Finding {
     }
 }
 
-async fn keys(args: &DoctorArgs, url: &str, ours: Option<&JwksDocument>) -> Finding {
-    let theirs = match get(args, url).await {
-        Ok(theirs) => kids(&theirs),
-        Err(error) => return unreachable(url, &error, true),
-    };
-    let Some(ours) = ours else {
-        return Finding::warning(
-            CHECK,
-            format_args!("{url} cannot be compared with the keys here"),
-            "these cannot be used, as said above",
-        );
-    };
-    let ours = serde_json::from_slice(&ours.json).map(|jwks| kids(&jwks)).unwrap_or_default();
-    if theirs == ours {
-        return Finding::ok(CHECK, format_args!("{url} has the keys of this machine"));
+async fn keys(
+    args: &DoctorArgs,
+    url: &str,
+    ours: impl Fn() -> Option<Arc<JwksDocument>>,
+) -> Finding {
+    let (mut theirs, mut own) = (BTreeSet::new(), BTreeSet::new());
+    for comparison in 1..=COMPARISONS {
+        theirs = match get(args, url).await {
+            Ok(theirs) => kids(&theirs),
+            Err(error) => return unreachable(url, &error, true),
+        };
+        let Some(jwks) = ours() else {
+            return Finding::warning(
+                CHECK,
+                format_args!("{url} cannot be compared with the keys here"),
+                "these cannot be used, as said above",
+            );
+        };
+        own = serde_json::from_slice(&jwks.json).map(|jwks| kids(&jwks)).unwrap_or_default();
+        if theirs == own {
+            return Finding::ok(CHECK, format_args!("{url} has the keys of this machine"));
+        }
+        if comparison < COMPARISONS {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
     Finding::error(
         CHECK,
-        format_args!("{url} has the keys {theirs:?}, and this machine {ours:?}"),
+        format_args!("{url} has the keys {theirs:?}, and this machine {own:?}"),
         "give every server the same key folder, and let caches in between expire",
     )
 }

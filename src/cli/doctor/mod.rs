@@ -100,13 +100,14 @@ pub(super) async fn run(args: DoctorArgs, global: &GlobalArgs) -> Outcome {
 
 async fn look(args: &DoctorArgs, settings: &Settings) -> Vec<Finding> {
     let (in_database, revoked) = database::check(settings).await;
-    let (mut findings, jwks) = keys::check(settings, revoked);
+    let (mut findings, _) = keys::check(settings, revoked.clone());
+    let jwks = || keys::check(settings, revoked.clone()).1;
     findings.extend(in_database);
     findings.extend(tls::check(settings));
     let listeners = ports::check(settings, args.timeout).await;
     let serves = listeners.iter().any(|listener| listener.is_taken);
     findings.extend(listeners.into_iter().map(|listener| listener.finding));
-    findings.extend(issuer::check(args, settings, jwks.as_deref(), serves).await);
+    findings.extend(issuer::check(args, settings, jwks, serves).await);
     findings
 }
 

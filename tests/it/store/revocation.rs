@@ -11,7 +11,10 @@ use tokenward::{
     store::port::{OpenSession, RevokeTarget, Rotated},
 };
 
-use super::fixture::{ACCESS_S, Fixture, MARGIN_S, at, client, new_session, revoke, sweep, unique};
+use super::{
+    counts::Count,
+    fixture::{ACCESS_S, Fixture, MARGIN_S, at, client, new_session, revoke, sweep, unique},
+};
 
 on_every_store! {
     rv_03_a_session
@@ -134,8 +137,7 @@ async fn rv_05_everybody(fixture: &Fixture) {
     let entry = fixture.revoke(RevokeTarget::All, at(5)).await.unwrap();
     assert_eq!((entry.seq, &entry.target), (5, &Target::All { min_version: 6 }));
     assert_eq!(fixture.log().await.last(), Some(&entry));
-    let marked = "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NOT NULL";
-    assert_eq!(fixture.number(marked).await, 0);
+    assert_eq!(fixture.count(Count::RevokedSessions).await, 0);
     assert!(is_dead(fixture, &hers).await);
     assert!(is_dead(fixture, &his).await);
     let entry = fixture.revoke(RevokeTarget::All, at(6)).await.unwrap();
