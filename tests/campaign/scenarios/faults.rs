@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rustix::process::Signal;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{BREATH, Setting, close};
 use crate::{
@@ -29,6 +29,8 @@ const FAR: usize = 1;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Longer than a stopped process may be: others go on for so many changes.
 const MEANWHILE: u64 = 20;
+/// The longest that it is, however little others do.
+const STOPPED: Duration = Duration::from_secs(5);
 /// How long a fault lasts at the most that no event ends.
 const LONGEST: usize = 1_500;
 
@@ -110,7 +112,10 @@ async fn happen(fault: Fault, stage: &Stage, setting: &mut Setting<'_>, way: Opt
     match fault {
         Fault::Stopped => {
             replica.signal(Signal::STOP);
-            stage.recorder.more_done(MEANWHILE).await;
+            // One that is stopped within a write keeps the lock of SQLite: then
+            // nobody writes until it goes on.
+            let others_go_on = stage.recorder.more_done(MEANWHILE);
+            let _ = timeout(STOPPED, others_go_on).await;
             sleep(some_time).await;
             replica.signal(Signal::CONT);
         }
