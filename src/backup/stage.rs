@@ -48,8 +48,10 @@ impl Site {
     pub fn stage(self) -> Result<Stage, BackupError> {
         let keys_dir = self.keys_dir.join(".restoring");
         let database = self.database.as_deref().map(|file| beside(file, "restoring"));
-        if let Some(left_over) = database.iter().find(|file| file.exists()) {
-            return Err(BackupError::Occupied(left_over.clone()));
+        // A log that was left behind would be written into the next database.
+        let mut files = database.iter().flat_map(|file| with_sidecars(file));
+        if let Some(left_over) = files.find(|file| file.symlink_metadata().is_ok()) {
+            return Err(BackupError::Occupied(left_over));
         }
         make_folder(&self.keys_dir, true)?;
         make_folder(&keys_dir, false)?;
@@ -92,6 +94,25 @@ impl Stage {
     /// access tokens at the very end: whoever starts a server half way is told
     /// that there are none, and nothing is made over what is there.
     pub fn place(self) -> Result<(), BackupError> {
+        let placed = self.place_all();
+        if placed.is_err() {
+            self.take_back();
+        }
+        placed
+    }
+
+    /// Only what came from here can lie in those places.
+    fn take_back(&self) {
+        drop(self.site.database.as_ref().map(fs::remove_file));
+        for folder in FOLDERS {
+            let (from, to) = (self.site.keys_dir.join(folder), self.keys_dir.join(folder));
+            if !to.exists() {
+                drop(fs::rename(from, to));
+            }
+        }
+    }
+
+    fn place_all(&self) -> Result<(), BackupError> {
         if let (Some(from), Some(to)) = (&self.database, &self.site.database) {
             sync(from)?;
             fs::hard_link(from, to).map_err(BackupError::unwritable(to))?;

@@ -10,10 +10,11 @@ use serde_json::json;
 
 use super::{Failure, GlobalArgs, Outcome, key_changes, output};
 use crate::{
+    app,
     config::Settings,
     crypto::{
         generate::{self, GenerateError, KeyBits},
-        key_info::KeyInfo,
+        key_info::{KeyInfo, KeyState},
         key_rotation::{is_empty, make_folder},
         keyring::{Keyring, TokenLives},
         port::{KeyPurpose, TokenKeys},
@@ -22,9 +23,11 @@ use crate::{
     },
     domain::{
         clock::{Clock, SystemClock, Timestamp},
+        error::chain,
         id::KeyId,
         keys,
     },
+    store::{ConnectError, InspectionError},
 };
 
 const GENERATE_EXAMPLES: &str = "\
@@ -127,9 +130,9 @@ pub(super) async fn run(command: KeysCommand, global: &GlobalArgs) -> Outcome {
             // Making a key takes up to seconds of pure work.
             tokio::task::spawn_blocking(move || generate(&args, &settings)).await?
         }
-        KeysCommand::List { json } => list(json, &global.settings(&[])?),
+        KeysCommand::List { json } => list(json, &global.settings(&[])?).await,
         KeysCommand::Export { kid, format } => {
-            export(kid.as_deref(), format, &global.settings(&[])?)
+            export(kid.as_deref(), format, &global.settings(&[])?).await
         }
     }
 }
@@ -196,16 +199,16 @@ fn make(dir: &Path, instant: Timestamp, bits: KeyBits) -> Result<(PathBuf, KeyId
     Ok((dir.join(name), kid))
 }
 
-fn list(json: bool, settings: &Settings) -> Outcome {
-    let keyring = load(settings)?;
+async fn list(json: bool, settings: &Settings) -> Outcome {
+    let keyring = as_served(settings).await?;
     for key in keyring.keys(SystemClock::new().now()) {
         if json { output::line(as_json(&key))? } else { output::line(as_line(&key))? }
     }
     Ok(())
 }
 
-fn export(kid: Option<&str>, format: Format, settings: &Settings) -> Outcome {
-    let keyring = load(settings)?;
+async fn export(kid: Option<&str>, format: Format, settings: &Settings) -> Outcome {
+    let keyring = as_served(settings).await?;
     let Some(kid) = kid else {
         let jwks = keyring.jwks(SystemClock::new().now());
         return output::line(String::from_utf8_lossy(&jwks.json));
@@ -214,9 +217,26 @@ fn export(kid: Option<&str>, format: Format, settings: &Settings) -> Outcome {
     let Some(key) = known else {
         return Err(anyhow::anyhow!("there is no access key {kid}").into());
     };
+    let all = keyring.keys(SystemClock::new().now());
+    if all.iter().any(|key| key.kid.as_str() == kid && key.state == KeyState::Revoked) {
+        return Err(anyhow::anyhow!("the key {kid} is revoked").into());
+    }
     match format {
         Format::Jwk => output::line(key.jwk()),
         Format::Pem => output::text(key.spki_pem()),
+    }
+}
+
+/// The keys without those that the revocation log ends: their files stay.
+async fn as_served(settings: &Settings) -> Result<Keyring, Failure> {
+    let keyring = load(settings)?;
+    match app::inspect(settings, None).await {
+        Ok(seen) => Ok(keyring.with_revoked(Arc::new(seen.revoked_keys))),
+        Err(InspectionError::Connect(ConnectError::Missing { .. })) => Ok(keyring),
+        Err(error) => {
+            eprintln!("warning: nobody can say which keys are revoked: {}", chain(&error));
+            Ok(keyring)
+        }
     }
 }
 

@@ -97,7 +97,7 @@ impl Follower {
             if !self.take_in(&update, &mut snapshot) {
                 return Err(Ended::Replaced);
             }
-            self.note_progress();
+            self.note_progress(update.complete);
         }
         Ok(())
     }
@@ -121,8 +121,13 @@ impl Follower {
         &self,
         stream: &mut Streaming<WatchRevocationsResponse>,
     ) -> Result<Option<Update>, Ended> {
+        let asked = self.knowledge.stamp();
         let told = timeout(self.options.silence, stream.message()).await;
         let told = told.map_err(|late| Fault::caused_by("the server is silent", late))??;
+        // What a process finds that was stopped meanwhile may be as old as that.
+        if self.knowledge.stamp().since(asked) > self.options.silence {
+            return Err(Fault::from("the stream was not read for too long").into());
+        }
         Ok(told.map(Update::try_from).transpose()?)
     }
 
@@ -142,9 +147,12 @@ impl Follower {
         is_ours
     }
 
-    fn note_progress(&mut self) {
-        self.backoff.reset();
-        if self.failing {
+    /// Pages of a snapshot that never comes to its end are no success.
+    fn note_progress(&mut self, complete: bool) {
+        if complete {
+            self.backoff.reset();
+        }
+        if complete && self.failing {
             tracing::info!("the revocations are followed again");
             self.failing = false;
         }
@@ -160,7 +168,10 @@ impl Follower {
         let token = match &self.options.credentials {
             Credentials::None => return Ok(None),
             Credentials::Client { id, secret } => self.own_token(id, secret).await?,
-            Credentials::Source(source) => source.token().await?,
+            Credentials::Source(source) => {
+                let token = timeout(self.options.call_timeout, source.token()).await;
+                token.map_err(|late| Fault::caused_by("no token", late))??
+            }
         };
         let bearer = MetadataValue::try_from(format!("Bearer {}", token.expose_secret()));
         let mut bearer = bearer.map_err(|_| Fault::from("the access token is not one"))?;

@@ -84,12 +84,9 @@ impl Log {
         true
     }
 
-    /// By the wall clock or the monotonic one, whichever says more, so that
-    /// neither a stopped process nor a clock set back makes it look fresh.
     fn age(&self, now: Stamp) -> Duration {
         let Some((came, staleness)) = self.came else { return Duration::MAX };
-        let monotonic = now.monotonic.saturating_sub(came.monotonic);
-        now.wall.since(came.wall).max(monotonic).saturating_add(staleness)
+        now.since(came).saturating_add(staleness)
     }
 }
 

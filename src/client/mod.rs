@@ -40,7 +40,10 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::Endpoint;
 
-use crate::{domain::error::AuthError, grpc::pb::auth::auth_service_client::AuthServiceClient};
+use crate::{
+    domain::{error::AuthError, revocation::LEEWAY_MAX},
+    grpc::pb::auth::auth_service_client::AuthServiceClient,
+};
 
 use follow::Follower;
 use guard::{GrpcLayer, HttpLayer};
@@ -68,7 +71,9 @@ impl Verifier {
     /// are the caller's; timeouts and keep-alive are those of the options.
     /// Judges nothing before it is [`Self::ready`]. Must be called within a
     /// tokio runtime.
-    pub fn new(endpoint: Endpoint, options: Options) -> Self {
+    pub fn new(endpoint: Endpoint, mut options: Options) -> Self {
+        // A revocation is forgotten once no server would accept the token.
+        options.leeway = options.leeway.min(LEEWAY_MAX);
         let channel = endpoint
             .connect_timeout(options.call_timeout)
             .http2_keep_alive_interval(options.silence)

@@ -137,7 +137,10 @@ impl LiveKeys {
         let bits = self.current().newest_bits(purpose).map_or(KeyBits::Rsa2048, KeyBits::at_least);
         make(folder, &name, bits)?;
         self.reload_or_fail(now)?;
-        Ok(Some(folder.join(name)))
+        match due() {
+            Due::At(again) if again == instant => Err(RotationError::Taken(folder.join(name))),
+            _ => Ok(Some(folder.join(name))),
+        }
     }
 
     /// See [`TokenKeys::provide_successor`].
@@ -151,12 +154,17 @@ impl LiveKeys {
         let current = self.current();
         let revoked: HashSet<_> = current.revoked().iter().chain([kid]).cloned().collect();
         let without = current.with_revoked(Arc::new(revoked));
+        // Once the instant of a key comes that stood by, the one before it is over.
+        let begins = current.signs_from(kid).map_or(now, |from| from.max(now));
         for purpose in KeyPurpose::ALL {
-            if without.signing_key(purpose, now).is_none() {
+            let silent = |at| without.signing_key(purpose, at).is_none();
+            if silent(now) || silent(begins) {
                 self.make_at(purpose, now.floor_to_second()).await?;
+                self.reload_or_fail(now)?;
             }
         }
-        self.reload_or_fail(now)
+        // Whatever else is wrong with the folders: a stolen key must go.
+        Ok(())
     }
 
     /// See [`TokenKeys::bring_forward`].
@@ -178,6 +186,10 @@ impl LiveKeys {
         let current = self.current();
         let mut changed = Vec::new();
         for standby in KeyPurpose::ALL.iter().filter_map(|of| current.standby(*of, now)) {
+            // One that signs early, in the place of a revoked key, keeps its
+            // own: whatever came before it would sign at once.
+            let signer = current.signer_instant(standby.purpose, now).map(a_second_after);
+            let from = signer.map_or(from, |earliest| from.max(earliest));
             let name = file_name(from).ok_or(RotationError::Year(from))?;
             if standby.signs_from > Some(from) && !dry_run {
                 rename(self.folders().of(standby.purpose), &standby.file, &name)?;
@@ -193,14 +205,13 @@ impl LiveKeys {
     /// Makes the newest key of a purpose, to sign from `from` on.
     async fn make_at(&self, purpose: KeyPurpose, from: Timestamp) -> Result<(), RotationError> {
         let current = self.current();
-        let after = |newest: Timestamp| newest.plus(Duration::from_secs(1));
-        let instant =
-            current.newest_instant(purpose).map_or(from, |newest| from.max(after(newest)));
+        let newest = current.newest_instant(purpose).map(a_second_after);
+        let instant = newest.map_or(from, |earliest| from.max(earliest));
         let name = file_name(instant).ok_or(RotationError::Year(instant))?;
         let bits = current.newest_bits(purpose).map_or(KeyBits::Rsa2048, KeyBits::at_least);
         let folder = self.folders().of(purpose).clone();
-        let made = apart(move || generate(&folder, &name, bits)).await;
-        made.ok_or(RotationError::Ended)?.map(drop).map_err(RotationError::from)
+        let made = apart(move || make(&folder, &name, bits)).await;
+        made.ok_or(RotationError::Ended)?.map_err(RotationError::from)
     }
 
     fn reload_or_fail(&self, now: Timestamp) -> Result<(), RotationError> {
@@ -226,6 +237,11 @@ pub(super) async fn apart<T: Send + 'static>(
         tracing::error!(%error, "no thread to look at the keys");
     }
     receiver.await.ok()
+}
+
+/// The first instant after that of another key.
+fn a_second_after(instant: Timestamp) -> Timestamp {
+    instant.plus(Duration::from_secs(1))
 }
 
 /// At once for whoever looks: the key has the one name or the other.

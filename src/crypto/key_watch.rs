@@ -53,7 +53,11 @@ pub async fn watch(
             () = stop.cancelled() => return,
             outcome = apart(work) => outcome,
         };
-        told.tell(outcome.unwrap_or_default(), rotation.map(|_| began));
+        if let Some(looked) = outcome {
+            told.tell(looked, rotation.map(|_| began));
+        } else {
+            tracing::error!("a look at the key folders ended early");
+        }
         if stop.run_until_cancelled(pace.next()).await.is_none() {
             return;
         }

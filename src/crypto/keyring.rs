@@ -107,6 +107,18 @@ impl Keyring {
         self.signer(purpose, now).ok().map(|key| key.public().kid())
     }
 
+    /// From when that key is scheduled to sign.
+    pub(super) fn signer_instant(&self, purpose: KeyPurpose, now: Timestamp) -> Option<Timestamp> {
+        let signer = self.schedule(purpose).signer_at(now, |key| self.is_revoked(key))?;
+        signer.signs_from
+    }
+
+    /// From when a key is scheduled to sign.
+    pub(super) fn signs_from(&self, kid: &KeyId) -> Option<Timestamp> {
+        let mut entries = self.access.iter().chain(self.refresh.iter());
+        entries.find(|entry| entry.key.public().kid() == kid)?.signs_from
+    }
+
     /// The key of a purpose that stands by.
     pub(super) fn standby(&self, purpose: KeyPurpose, now: Timestamp) -> Option<KeyInfo> {
         let standby = self.schedule(purpose).standby_at(now, |key| self.is_revoked(key))?;

@@ -107,6 +107,14 @@ impl Stamp {
         Self { wall: clock.now(), monotonic: clock.monotonic() }
     }
 
+    /// How long after `earlier` this is: by the wall clock or the monotonic one,
+    /// whichever says more, so that neither a stopped process nor a clock set
+    /// back makes anything look fresh.
+    pub fn since(self, earlier: Self) -> Duration {
+        let monotonic = self.monotonic.saturating_sub(earlier.monotonic);
+        self.wall.since(earlier.wall).max(monotonic)
+    }
+
     /// The wall-clock time of `self`, but no later than monotonic time allows
     /// since `earlier`. What is thrown away by this time is over even if the
     /// wall clock was set ahead by mistake and is set back again.

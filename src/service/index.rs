@@ -183,9 +183,7 @@ impl LiveIndex {
     /// whichever says more, so that neither a stopped process nor a clock set
     /// back makes it look fresh.
     pub fn age_of(&self, known: &Knowledge) -> Duration {
-        let now = self.stamp();
-        let monotonic = now.monotonic.saturating_sub(known.looked_at.monotonic);
-        now.wall.since(known.looked_at.wall).max(monotonic)
+        self.stamp().since(known.looked_at)
     }
 
     /// Takes entries in that this process has just written. They kill from

@@ -43,12 +43,15 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
-    crypto::port::{ClientProofs, JobFor, JwksDocument, Passwords, Place, TokenKeys},
+    crypto::port::{
+        ClientProofs, JobFor, JwksDocument, KeyInfo, KeyPurpose, KeyState, Passwords, Place,
+        TokenKeys,
+    },
     domain::{
         audit::{Actor, Origin},
         clock::{Clock, Timestamp},
         entropy::{Entropy, EntropyError, random_uuid},
-        error::{AuthError, Fault},
+        error::{AuthError, Fault, Outage},
         policy::Policy,
     },
     peers::network,
@@ -156,10 +159,15 @@ impl Auth {
     }
 
     /// The public access keys (RFC 7517), ready to be served. Not before it is
-    /// known which of them were revoked.
+    /// known which of them were revoked, and never none: a cache would keep that.
     pub fn jwks(&self) -> Result<Arc<JwksDocument>, AuthError> {
         self.index.read(|_| ())?;
-        Ok(self.keys.jwks(self.clock.now()))
+        let now = self.now();
+        if self.keys.keys(now).iter().any(is_published) {
+            return Ok(self.keys.jwks(now));
+        }
+        let fault = Fault::from("no access key is trusted");
+        Err(AuthError::Unavailable { outage: Outage::SigningKey, fault })
     }
 
     /// What the configuration allows.
@@ -186,4 +194,10 @@ impl From<EntropyError> for AuthError {
     fn from(error: EntropyError) -> Self {
         Self::Internal(Fault::caused_by("no randomness", error))
     }
+}
+
+/// Is it in the JWKS?
+fn is_published(key: &KeyInfo) -> bool {
+    let trusted = matches!(key.state, KeyState::Signing | KeyState::Standby | KeyState::Retired);
+    key.purpose == KeyPurpose::Access && trusted
 }

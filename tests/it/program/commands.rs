@@ -273,6 +273,10 @@ async fn km_23_a_stolen_key_is_revoked_beside_a_running_server() {
     assert!(verify(&mut auth, &next.access_token).await.active);
     let jwks = auth.get_jwks(GetJwksRequest {}).await.expect("answered").into_inner().jwks_json;
     assert!(!jwks.contains(&stolen) && jwks.contains(&kid(&next.access_token)), "{jwks}");
+    let listed = program.run(&["keys", "list"]).success();
+    assert!(listed.lines().any(|key| key.contains(&stolen) && key.contains("revoked")), "{listed}");
+    assert!(!program.run(&["keys", "export"]).success().contains(&stolen));
+    assert_eq!(program.run(&["keys", "export", &stolen]).code, 1);
     server.stop();
 
     let server = program.serve();

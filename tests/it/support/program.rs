@@ -103,7 +103,7 @@ impl Program {
     /// `keys generate`.
     pub(crate) fn with_keys(self) -> Self {
         self.run(&["keys", "generate"]).success();
-        self
+        self.set("keys.rotation", "false")
     }
 
     /// `user create`, with [`PASSWORD`]; gives the new user's id.
