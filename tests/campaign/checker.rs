@@ -174,6 +174,7 @@ impl Judge {
 fn ends(events: &[Event]) -> HashMap<u32, Vec<End>> {
     let mut ends: HashMap<u32, Vec<End>> = HashMap::new();
     let births = births(events);
+    let exchanges = exchanges(events);
     for event in events.iter().filter(|event| event.outcome.may_be_done()) {
         let acknowledged = event.outcome.is_done().then_some(event.end);
         let end = |acknowledged| {
@@ -185,6 +186,14 @@ fn ends(events: &[Event]) -> HashMap<u32, Vec<End>> {
         };
         match event.call {
             Call::Revoke { chain } => ends.entry(chain).or_default().push(end(acknowledged)),
+            // Without an answer it may be done when its token is two behind:
+            // then it looks like theft.
+            Call::Refresh { chain, presented } if acknowledged.is_none() => {
+                let successor = exchanges.get(&presented).map(|(successor, _)| successor);
+                if let Some((_, begin)) = successor.and_then(|next| exchanges.get(next)) {
+                    ends.entry(chain).or_default().push(End { begin: *begin, ..end(None) });
+                }
+            }
             Call::ChangePassword { next, .. } => {
                 let others = births.get(&event.user).into_iter().flatten();
                 for (chain, begin, complete) in others.filter(|(chain, ..)| *chain != next) {
@@ -203,6 +212,19 @@ fn ends(events: &[Event]) -> HashMap<u32, Vec<End>> {
         }
     }
     ends
+}
+
+/// By refresh token: its successor, and when it was first asked for.
+fn exchanges(events: &[Event]) -> HashMap<u64, (u64, Moment)> {
+    let mut exchanges = HashMap::new();
+    for event in events {
+        if let (Call::Refresh { presented, .. }, Outcome::Tokens { refresh, .. }) =
+            (event.call, &event.outcome)
+        {
+            exchanges.entry(presented).or_insert((*refresh, event.begin));
+        }
+    }
+    exchanges
 }
 
 /// By user: the chains, and when each was asked for and complete.

@@ -152,3 +152,15 @@ fn calm_excuses_nothing() {
     assert_eq!(broken(&[login(), revoke((20, 30), defect)]), [("contract", 2)]);
     assert_eq!(broken(&[login(), revoke((20, 30), refused())]), [("contract", 2)]);
 }
+
+/// A process that was stopped does late what nobody waits for any more: with a
+/// token that is two behind by then, that is theft.
+#[test]
+fn p3_an_old_token_that_comes_late_may_end_its_session() {
+    let late = || refresh((20, 30), 1, Outcome::Lost);
+    let second = || refresh((40, 50), 1, tokens(2, false));
+    let third = refresh((60, 70), 2, tokens(3, false));
+    let refused_with = |presented| refresh((80, 90), presented, refused());
+    assert_eq!(broken(&[login(), late(), second(), third, refused_with(3)]), []);
+    assert_eq!(broken(&[login(), late(), second(), refused_with(2)]), [("P3", 4)], "one behind");
+}

@@ -134,6 +134,8 @@ class Issuer:
         settings = {
             "issuer": self.url,
             "data_dir": "data",
+            # The keys are those that a case puts there.
+            "keys.rotation": "false",
             "grpc.listen": f"127.0.0.1:{self.grpc_port}",
             "admin.listen": f"127.0.0.1:{self.grpc_port}",
             "http.listen": f"127.0.0.1:{self.http_port}",
